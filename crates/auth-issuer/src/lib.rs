@@ -1,1 +1,85 @@
-//! 
+//! An embedded OAuth 2.0 issuer with a token quota, and a small API that its tokens open: the vendor's side of client
+//! credentials, in process, for examples and for tests.
+//!
+//! One line starts it on a free port of the loopback interface, and dropping it stops it:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), auth_issuer::StartError> {
+//! let issuer = auth_issuer::Issuer::start().await?;
+//! assert!(issuer.url().starts_with("http://127.0.0.1:"));
+//! // ... point the code under test at `issuer.token_endpoint()` ...
+//! assert_eq!(issuer.token_requests(), 0);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A test can make it misbehave, move its clock, and count what it was asked:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), auth_issuer::StartError> {
+//! use std::time::Duration;
+//!
+//! use auth_issuer::{Fault, Issuer, ManualClock};
+//!
+//! let clock = ManualClock::new();
+//! let issuer = Issuer::builder()
+//!     .client("shipping-app", "s3cret")
+//!     .lifetime(Duration::from_secs(3600))
+//!     .quota(10)
+//!     .clock(clock.clone())
+//!     .start()
+//!     .await?;
+//! issuer.fail_next(3, Fault::status(503).retry_after(Duration::from_secs(30)));
+//! clock.advance(Duration::from_secs(3601));
+//! assert_eq!(issuer.counters().faulted, 0);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it serves
+//!
+//! | Request              | Answer                                                                                  |
+//! |----------------------|-----------------------------------------------------------------------------------------|
+//! | `POST /oauth/token`  | RFC 6749 §4.4, JSON or form bodies, `client_secret_post` or `client_secret_basic`         |
+//! | `GET /v2/shipments`  | a fixed list, for a valid token                                                         |
+//! | `POST /v2/bookings`  | 201 and the body that was sent, for a valid token                                       |
+//!
+//! The connections speak HTTP/1.1 or HTTP/2 with prior knowledge, without TLS.
+//!
+//! # The quota
+//!
+//! Every token request that names a known client spends one of that client's units, whatever the answer is; one that is
+//! refused because no unit is left spends none. The units of [`IssuerBuilder::quota`] come back one by one, each a
+//! [`IssuerBuilder::quota_window`] after it was spent.
+//!
+//! # Deployment
+//!
+//! It is for development: its state is in memory, its key is made when it starts, it does not speak TLS, and it does
+//! what anybody asks of it. It binds to loopback addresses only, unless [`IssuerBuilder::allow_non_loopback`] is said.
+
+mod api;
+mod builder;
+mod client;
+mod clock;
+mod counters;
+mod error;
+mod fault;
+mod issuer;
+mod keys;
+mod quota;
+mod random;
+mod record;
+mod serve;
+mod state;
+mod token;
+mod tokens;
+
+pub use builder::IssuerBuilder;
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use counters::Counters;
+pub use error::StartError;
+pub use fault::{Fault, Gate};
+pub use issuer::Issuer;
+pub use record::{ClientAuth, TokenRequestRecord};

@@ -1,0 +1,122 @@
+//! What the issuer was asked, and what it answered.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use http::StatusCode;
+use tokio::sync::watch;
+
+/// A snapshot of the issuer's counts since it started; see [`Issuer::counters`](crate::Issuer::counters).
+///
+/// The outcomes of token requests add up to `token_requests`, but for requests that are being answered and those whose
+/// client left before the answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Token requests that arrived, whatever became of them.
+    pub token_requests: u64,
+    /// Answered with a token.
+    pub issued: u64,
+    /// Refused with 401 `invalid_client`: an unknown client, or a wrong or missing secret.
+    pub invalid_client: u64,
+    /// Refused with `invalid_request`: malformed, incomplete, or of another content type.
+    pub bad_request: u64,
+    /// Refused with 400 `unsupported_grant_type`.
+    pub unsupported_grant: u64,
+    /// Refused with 403 `access_denied`: an audience that the issuer does not serve.
+    pub access_denied: u64,
+    /// Refused with 429 `too_many_requests`.
+    pub over_quota: u64,
+    /// Answered, or left without an answer, by a [`Fault`](crate::Fault). A delayed normal answer counts as what it is.
+    pub faulted: u64,
+    /// Refused with 500 `server_error`: the token could not be signed.
+    pub failed: u64,
+    /// Requests to the API by the status of their answer.
+    pub api_calls: BTreeMap<u16, u64>,
+}
+
+impl Counters {
+    /// Requests to the API that were answered, whatever the status.
+    #[must_use]
+    pub fn api_total(&self) -> u64 {
+        self.api_calls.values().sum()
+    }
+
+    /// Requests to the API that were answered with `status`.
+    #[must_use]
+    pub fn api(&self, status: u16) -> u64 {
+        self.api_calls.get(&status).copied().unwrap_or_default()
+    }
+}
+
+/// How a token request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Issued,
+    InvalidClient,
+    BadRequest,
+    UnsupportedGrant,
+    AccessDenied,
+    OverQuota,
+    Faulted,
+    Failed,
+}
+
+/// The counts as they grow.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    counters: Mutex<Counters>,
+    /// The total again, for those who wait for it.
+    arrived: watch::Sender<u64>,
+}
+
+impl Tally {
+    pub(crate) fn snapshot(&self) -> Counters {
+        self.counters().clone()
+    }
+
+    /// A token request arrived.
+    pub(crate) fn arrived(&self) {
+        let total = {
+            let mut counters = self.counters();
+            counters.token_requests += 1;
+            counters.token_requests
+        };
+        self.arrived.send_if_modified(|seen| {
+            // Two arrivals may come here in either order.
+            let newer = total > *seen;
+            *seen = total.max(*seen);
+            newer
+        });
+    }
+
+    /// Waits until `total` token requests have arrived since the start.
+    pub(crate) async fn until_arrived(&self, total: u64) {
+        // It fails only without a sender, and `self` is the sender.
+        let _ = self.arrived.subscribe().wait_for(|seen| *seen >= total).await;
+    }
+
+    /// A token request was answered, or will not be.
+    pub(crate) fn ended(&self, outcome: Outcome) {
+        let mut counters = self.counters();
+        *match outcome {
+            Outcome::Issued => &mut counters.issued,
+            Outcome::InvalidClient => &mut counters.invalid_client,
+            Outcome::BadRequest => &mut counters.bad_request,
+            Outcome::UnsupportedGrant => &mut counters.unsupported_grant,
+            Outcome::AccessDenied => &mut counters.access_denied,
+            Outcome::OverQuota => &mut counters.over_quota,
+            Outcome::Faulted => &mut counters.faulted,
+            Outcome::Failed => &mut counters.failed,
+        } += 1;
+    }
+
+    /// The API answered.
+    pub(crate) fn api_answered(&self, status: StatusCode) {
+        *self.counters().api_calls.entry(status.as_u16()).or_default() += 1;
+    }
+
+    fn counters(&self) -> MutexGuard<'_, Counters> {
+        self.counters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,68 @@
+//! Why an issuer did not start.
+
+use std::net::SocketAddr;
+use std::{error, fmt, io};
+
+/// The issuer could not start.
+#[derive(Debug)]
+pub struct StartError(Kind);
+
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Bind(SocketAddr, io::Error),
+    NotLoopback(SocketAddr),
+    Randomness(getrandom::Error),
+    Key,
+}
+
+impl StartError {
+    /// Whether the address was refused because it can be reached from other machines; see
+    /// [`IssuerBuilder::allow_non_loopback`](crate::IssuerBuilder::allow_non_loopback).
+    #[must_use]
+    pub fn is_not_loopback(&self) -> bool {
+        matches!(self.0, Kind::NotLoopback(_))
+    }
+
+    /// Whether the address could not be bound: it is in use, or not this machine's.
+    #[must_use]
+    pub fn is_bind(&self) -> bool {
+        matches!(self.0, Kind::Bind(..))
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Bind(address, _) => write!(f, "cannot listen on {address}"),
+            Kind::NotLoopback(address) => write!(
+                f,
+                "{address} can be reached from other machines, and this issuer is for development: bind to a loopback address, \
+                 or allow it explicitly"
+            ),
+            Kind::Randomness(_) => f.write_str("the operating system gave no randomness"),
+            Kind::Key => f.write_str("the signing key could not be made"),
+        }
+    }
+}
+
+impl error::Error for StartError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match &self.0 {
+            Kind::Bind(_, source) => Some(source),
+            Kind::Randomness(source) => Some(source),
+            Kind::NotLoopback(_) | Kind::Key => None,
+        }
+    }
+}
+
+impl From<Kind> for StartError {
+    fn from(kind: Kind) -> Self {
+        Self(kind)
+    }
+}
+
+impl From<getrandom::Error> for StartError {
+    fn from(source: getrandom::Error) -> Self {
+        Self(Kind::Randomness(source))
+    }
+}

@@ -1,0 +1,184 @@
+//! The handle of a running issuer.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::StatusCode;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::builder::IssuerBuilder;
+use crate::counters::Counters;
+use crate::error::StartError;
+use crate::fault::Fault;
+use crate::record::TokenRequestRecord;
+use crate::serve::Server;
+use crate::state::State;
+
+/// A running issuer and its API; see the [crate's documentation](crate).
+///
+/// Dropping it stops it: its connections are closed as soon as the runtime comes to it. [`shutdown`](Self::shutdown)
+/// waits for that.
+pub struct Issuer {
+    state: Arc<State>,
+    server: Server,
+    address: SocketAddr,
+    url: String,
+    token_endpoint: String,
+    client_id: String,
+    client_secret: SecretString,
+}
+
+impl Issuer {
+    pub(crate) const TOKEN_PATH: &'static str = "/oauth/token";
+
+    /// Starts an issuer with the [defaults of its builder](IssuerBuilder#defaults) on the present tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`IssuerBuilder::start`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub async fn start() -> Result<Self, StartError> {
+        Self::builder().start().await
+    }
+
+    /// Settings to start an issuer with.
+    pub fn builder() -> IssuerBuilder {
+        IssuerBuilder::new()
+    }
+
+    pub(crate) fn new(
+        state: Arc<State>,
+        server: Server,
+        address: SocketAddr,
+        client_id: String,
+        client_secret: SecretString,
+    ) -> Self {
+        let url = format!("http://{address}");
+        let token_endpoint = format!("{url}{}", Self::TOKEN_PATH);
+        Self { state, server, address, url, token_endpoint, client_id, client_secret }
+    }
+
+    /// `http://127.0.0.1:PORT`, without a slash at its end; the `iss` of the tokens.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// `http://127.0.0.1:PORT/oauth/token`.
+    #[must_use]
+    pub fn token_endpoint(&self) -> &str {
+        &self.token_endpoint
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The first audience that it serves: [`url`](Self::url), unless the builder was told otherwise.
+    #[must_use]
+    pub fn audience(&self) -> &str {
+        // The builder makes sure that there is one.
+        self.state.audiences.first().map_or(&self.url, String::as_str)
+    }
+
+    /// The id of the first client.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// The secret of the first client.
+    #[must_use]
+    pub fn client_secret(&self) -> &str {
+        self.client_secret.expose_secret()
+    }
+
+    /// How many token requests arrived since the start, whatever became of them.
+    #[must_use]
+    pub fn token_requests(&self) -> u64 {
+        self.counters().token_requests
+    }
+
+    /// All counts since the start.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.state.tally.snapshot()
+    }
+
+    /// Waits until `total` token requests have arrived since the start, answered or not.
+    ///
+    /// # Cancel safety
+    ///
+    /// It only looks.
+    pub async fn until_token_requests(&self, total: u64) {
+        self.state.tally.until_arrived(total).await;
+    }
+
+    /// What the last token request looked like, once its body was read.
+    #[must_use]
+    pub fn last_token_request(&self) -> Option<TokenRequestRecord> {
+        self.state.last_token_request()
+    }
+
+    /// Lets `fault` befall `times` token requests, after those that were ordered before.
+    pub fn fail_next(&self, times: usize, fault: Fault) {
+        self.state.faults.push(times, fault);
+    }
+
+    /// Lets `fault` befall every token request that no [`fail_next`](Self::fail_next) applies to, until
+    /// [`heal`](Self::heal).
+    pub fn fail_all(&self, fault: Fault) {
+        self.state.faults.set_rest(fault);
+    }
+
+    /// Forgets all faults. Token requests that a fault holds back at this moment stay held.
+    pub fn heal(&self) {
+        self.state.faults.clear();
+    }
+
+    /// Makes `token` invalid from now on; false if it is not a token of this issuer.
+    pub fn revoke(&self, token: &str) -> bool {
+        self.state.tokens.revoke(token)
+    }
+
+    /// Makes every token issued so far invalid; those issued later are valid.
+    pub fn revoke_all(&self) {
+        self.state.tokens.revoke_all();
+    }
+
+    /// Lets the API answer everything with `status`, valid tokens too; `None` is back to normal. 401 comes with the
+    /// challenge `invalid_token`, 403 with `insufficient_scope`.
+    ///
+    /// # Panics
+    ///
+    /// On a status outside of 200 to 999.
+    #[track_caller]
+    pub fn api_status(&self, status: Option<u16>) {
+        let status = status.map(|status| match StatusCode::from_u16(status) {
+            Ok(status) if !status.is_informational() => status,
+            _ => panic!("not the status of an answer: {status}"),
+        });
+        self.state.set_api_status(status);
+    }
+
+    /// Closes the listener and all connections, and waits until that is done.
+    pub async fn shutdown(self) {
+        self.server.stop().await;
+    }
+}
+
+impl fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issuer")
+            .field("url", &self.url)
+            .field("clients", &self.state.clients.ids().collect::<Vec<_>>())
+            .field("audiences", &self.state.audiences)
+            .finish_non_exhaustive()
+    }
+}

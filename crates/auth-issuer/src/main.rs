@@ -1,0 +1,66 @@
+//! The issuer as a program, for trying clients out by hand.
+
+mod args;
+
+use std::process::ExitCode;
+
+use auth_issuer::{Issuer, IssuerBuilder};
+
+use crate::args::{Command, HELP};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let result = match Command::parse(std::env::args().skip(1)) {
+        Ok(Command::Help) => {
+            print!("{HELP}");
+            Ok(())
+        }
+        Ok(Command::Serve(builder)) => serve(*builder).await,
+        Err(message) => Err(message),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("auth-issuer: {message}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn serve(builder: IssuerBuilder) -> Result<(), String> {
+    let issuer =
+        builder.start().await.map_err(|error| match std::error::Error::source(&error) {
+            Some(source) => format!("{error}: {source}"),
+            None if error.is_not_loopback() => {
+                format!("{error} with --i-know-this-is-for-development")
+            }
+            None => error.to_string(),
+        })?;
+    print!("{}", greeting(&issuer));
+    tokio::signal::ctrl_c().await.map_err(|error| format!("cannot wait for Ctrl-C: {error}"))?;
+    issuer.shutdown().await;
+    Ok(())
+}
+
+/// All that a client needs.
+fn greeting(issuer: &Issuer) -> String {
+    let (url, endpoint) = (issuer.url(), issuer.token_endpoint());
+    let (id, secret, audience) = (issuer.client_id(), issuer.client_secret(), issuer.audience());
+    format!(
+        "Issuer:         {url}
+Token endpoint: {endpoint}
+API:            {url}/v2/shipments
+Audience:       {audience}
+Client id:      {id}
+Client secret:  {secret}
+                (made for this run, for development only: it opens nothing else, and is gone on exit)
+
+A token:
+
+  curl {endpoint} -H 'Content-Type: application/json' \\
+    -d '{{\"client_id\":\"{id}\",\"client_secret\":\"{secret}\",\"audience\":\"{audience}\",\"grant_type\":\"client_credentials\"}}'
+
+Ctrl-C stops it.
+"
+    )
+}

@@ -1,0 +1,37 @@
+//! What a token request looked like, without its secret.
+
+/// How the last token request was put; see [`Issuer::last_token_request`](crate::Issuer::last_token_request).
+///
+/// It never holds the secret, nor the value of a parameter that is not named here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TokenRequestRecord {
+    /// `Content-Type` as it was sent.
+    pub content_type: Option<String>,
+    /// Where the client's secret was.
+    pub client_auth: ClientAuth,
+    /// The names of the body's parameters, in the order of a form and sorted for JSON; empty if the body is malformed.
+    pub parameters: Vec<String>,
+    /// The client that the request named.
+    pub client_id: Option<String>,
+    /// The audience that was asked for.
+    pub audience: Option<String>,
+    /// The grant that was asked for.
+    pub grant_type: Option<String>,
+    /// The scope that was asked for.
+    pub scope: Option<String>,
+}
+
+/// Where the secret of a token request was (RFC 6749 §2.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientAuth {
+    /// In an `Authorization: Basic` header: `client_secret_basic`.
+    Basic,
+    /// In the body: `client_secret_post`.
+    Post,
+    /// In both, which the issuer refuses.
+    Both,
+    /// Nowhere.
+    None,
+}

@@ -1,0 +1,59 @@
+//! What the handlers of one issuer share.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::StatusCode;
+
+use crate::client::Clients;
+use crate::clock::Clock;
+use crate::counters::Tally;
+use crate::fault::{Fault, Script};
+use crate::record::TokenRequestRecord;
+use crate::tokens::Tokens;
+
+/// In memory, behind locks that are held for a few instructions and never across an await.
+pub(crate) struct State {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clients: Clients,
+    pub(crate) audiences: Vec<String>,
+    pub(crate) tokens: Tokens,
+    pub(crate) tally: Tally,
+    pub(crate) faults: Script,
+    pub(crate) faults_spend_quota: bool,
+    pub(crate) switches: Mutex<Switches>,
+}
+
+/// What changes while the issuer runs and is too small for a file of its own.
+#[derive(Debug, Default)]
+pub(crate) struct Switches {
+    api_status: Option<StatusCode>,
+    last_token_request: Option<TokenRequestRecord>,
+}
+
+impl State {
+    /// Whether a token request that meets `fault` spends a unit.
+    pub(crate) fn charges(&self, fault: Option<&Fault>) -> bool {
+        self.faults_spend_quota || !fault.is_some_and(Fault::replaces_answer)
+    }
+
+    /// What the API answers to everything, if not what it should.
+    pub(crate) fn api_status(&self) -> Option<StatusCode> {
+        self.switches().api_status
+    }
+
+    pub(crate) fn set_api_status(&self, status: Option<StatusCode>) {
+        self.switches().api_status = status;
+    }
+
+    pub(crate) fn last_token_request(&self) -> Option<TokenRequestRecord> {
+        self.switches().last_token_request.clone()
+    }
+
+    pub(crate) fn set_last_token_request(&self, record: TokenRequestRecord) {
+        self.switches().last_token_request = Some(record);
+    }
+
+    fn switches(&self) -> std::sync::MutexGuard<'_, Switches> {
+        self.switches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,136 @@
+//! The token endpoint's answers: RFC 6749 §5.1 and §5.2.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+
+use crate::counters::Outcome;
+
+/// Why there is no token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Malformed or incomplete; says how.
+    InvalidRequest(&'static str),
+    UnsupportedMediaType,
+    /// Unknown, or not authenticated; by the `Authorization` header, if it tried.
+    InvalidClient {
+        by_header: bool,
+    },
+    UnsupportedGrant,
+    /// No such audience.
+    AccessDenied,
+    /// With the time until a unit is back.
+    OverQuota(Duration),
+    Unsigned,
+}
+
+#[derive(Serialize)]
+struct Issued<'a> {
+    access_token: &'a str,
+    token_type: &'static str,
+    expires_in: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a str>,
+}
+
+/// The answer that carries a token.
+pub(super) fn issued(token: &str, lifetime: Duration, scope: Option<&str>) -> Response {
+    let issued =
+        Issued { access_token: token, token_type: "Bearer", expires_in: lifetime.as_secs(), scope };
+    json(StatusCode::OK, &issued)
+}
+
+impl Refusal {
+    pub(super) fn into_response(self) -> Response {
+        let (status, error, description) = self.parts();
+        let body = serde_json::json!({ "error": error, "error_description": description });
+        let mut response = json(status, &body);
+        match self {
+            Self::InvalidClient { by_header: true } => {
+                // RFC 6749 §5.2: with a challenge of the scheme that the client used.
+                let challenge = HeaderValue::from_static(r#"Basic realm="oauth""#);
+                response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+            }
+            Self::OverQuota(wait) => {
+                response.headers_mut().insert(RETRY_AFTER, whole_seconds(wait).into());
+            }
+            _ => {}
+        }
+        response
+    }
+
+    pub(super) fn outcome(self) -> Outcome {
+        match self {
+            Self::InvalidRequest(_) | Self::UnsupportedMediaType => Outcome::BadRequest,
+            Self::InvalidClient { .. } => Outcome::InvalidClient,
+            Self::UnsupportedGrant => Outcome::UnsupportedGrant,
+            Self::AccessDenied => Outcome::AccessDenied,
+            Self::OverQuota(_) => Outcome::OverQuota,
+            Self::Unsigned => Outcome::Failed,
+        }
+    }
+
+    /// Status, error code and description. Nothing of the request is repeated in it.
+    fn parts(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::InvalidRequest(how) => (StatusCode::BAD_REQUEST, "invalid_request", how),
+            Self::UnsupportedMediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "invalid_request",
+                "Content-Type must be application/json or application/x-www-form-urlencoded",
+            ),
+            Self::InvalidClient { .. } => {
+                (StatusCode::UNAUTHORIZED, "invalid_client", "Client authentication failed")
+            }
+            Self::UnsupportedGrant => (
+                StatusCode::BAD_REQUEST,
+                "unsupported_grant_type",
+                "grant_type must be client_credentials",
+            ),
+            Self::AccessDenied => (
+                StatusCode::FORBIDDEN,
+                "access_denied",
+                "The client has no grant for this audience",
+            ),
+            Self::OverQuota(_) => {
+                (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Client quota exceeded")
+            }
+            Self::Unsigned => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "server_error", "The token was not signed")
+            }
+        }
+    }
+}
+
+/// `Retry-After` counts in whole seconds, and one too few would send the client into the next refusal.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
+fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    // Strings and numbers under fixed names always serialise.
+    let body = serde_json::to_vec(body).unwrap_or_default();
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_rounded_up() {
+        assert_eq!(whole_seconds(Duration::from_secs(2)), 2);
+        assert_eq!(whole_seconds(Duration::from_nanos(2_000_000_001)), 3);
+        assert_eq!(whole_seconds(Duration::from_nanos(1)), 1);
+    }
+}

@@ -1,0 +1,163 @@
+//! Reading a token request: JSON or a form, with the client's credentials in it or in a header.
+
+use axum::body::to_bytes;
+use axum::extract::Request;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use secrecy::SecretString;
+use serde_json::Value;
+
+use super::answer::Refusal;
+use super::basic;
+use crate::record::{ClientAuth, TokenRequestRecord};
+
+/// More than any token request needs, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+
+/// What a token request asks, as far as it could be understood: the quota is the client's even when the rest is junk.
+#[derive(Debug)]
+pub(super) struct TokenRequest {
+    pub(super) client_id: Option<String>,
+    pub(super) secret: Option<SecretString>,
+    pub(super) grant_type: Option<String>,
+    pub(super) audience: Option<String>,
+    pub(super) scope: Option<String>,
+    /// Why it is to be refused, whatever else it says.
+    pub(super) problem: Option<Refusal>,
+    client_auth: ClientAuth,
+    content_type: Option<String>,
+    parameters: Vec<String>,
+}
+
+impl TokenRequest {
+    /// Reads the request to its end.
+    pub(super) async fn read(request: Request) -> Self {
+        let (parts, body) = request.into_parts();
+        let pairs = match to_bytes(body, MAX_BODY).await {
+            Ok(body) => pairs(&parts.headers, &body),
+            Err(_) => Err(Refusal::InvalidRequest("the body is too long, or broke off")),
+        };
+        Self::parse(&parts.headers, pairs)
+    }
+
+    /// Whether the client's credentials came in the `Authorization` header.
+    pub(super) fn used_header(&self) -> bool {
+        matches!(self.client_auth, ClientAuth::Basic | ClientAuth::Both)
+    }
+
+    /// What may be told of the request.
+    pub(super) fn record(&self) -> TokenRequestRecord {
+        TokenRequestRecord {
+            content_type: self.content_type.clone(),
+            client_auth: self.client_auth,
+            parameters: self.parameters.clone(),
+            client_id: self.client_id.clone(),
+            audience: self.audience.clone(),
+            grant_type: self.grant_type.clone(),
+            scope: self.scope.clone(),
+        }
+    }
+
+    fn parse(headers: &HeaderMap, pairs: Result<Vec<(String, String)>, Refusal>) -> Self {
+        let mut problem = pairs.as_ref().err().copied();
+        let pairs = pairs.unwrap_or_default();
+        let parameters: Vec<String> = pairs.iter().map(|(name, _)| name.clone()).collect();
+        if has_duplicates(&parameters) {
+            problem.get_or_insert(Refusal::InvalidRequest("a parameter is there twice"));
+        }
+        let take = |wanted: &str| {
+            // "Parameters sent without a value MUST be treated as if they were omitted" (RFC 6749 §3.2).
+            let mut values =
+                pairs.iter().filter(|(name, value)| name == wanted && !value.is_empty());
+            values.next().map(|(_, value)| value.clone())
+        };
+        let mut client_id = take("client_id");
+        let mut secret = take("client_secret").map(SecretString::from);
+        let mut client_auth = if secret.is_some() { ClientAuth::Post } else { ClientAuth::None };
+
+        match basic::credentials(headers) {
+            Ok(None) => {}
+            Ok(Some((id, header_secret))) => {
+                client_auth = if secret.is_some() { ClientAuth::Both } else { ClientAuth::Basic };
+                if secret.is_some() || client_id.as_ref().is_some_and(|named| *named != id) {
+                    problem.get_or_insert(Refusal::InvalidRequest("two clients, or two secrets"));
+                }
+                client_id = Some(id);
+                secret = Some(header_secret);
+            }
+            Err(refusal) => {
+                problem.get_or_insert(refusal);
+            }
+        }
+        let content_type = headers
+            .get(CONTENT_TYPE)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        Self {
+            client_id,
+            secret,
+            grant_type: take("grant_type"),
+            audience: take("audience"),
+            scope: take("scope"),
+            problem,
+            client_auth,
+            content_type,
+            parameters,
+        }
+    }
+}
+
+/// The parameters of the body, by its content type.
+fn pairs(headers: &HeaderMap, body: &[u8]) -> Result<Vec<(String, String)>, Refusal> {
+    let Some(content_type) = headers.get(CONTENT_TYPE) else {
+        return Err(Refusal::InvalidRequest("Content-Type is missing"));
+    };
+    let content_type = content_type.to_str().unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        json_pairs(body)
+    } else if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        Ok(form_urlencoded::parse(body).into_owned().collect())
+    } else {
+        Err(Refusal::UnsupportedMediaType)
+    }
+}
+
+fn json_pairs(body: &[u8]) -> Result<Vec<(String, String)>, Refusal> {
+    let Ok(Value::Object(object)) = serde_json::from_slice(body) else {
+        return Err(Refusal::InvalidRequest("the body is not a JSON object"));
+    };
+    object
+        .into_iter()
+        .map(|(name, value)| match value {
+            Value::String(value) => Ok((name, value)),
+            // As good as omitted.
+            Value::Null => Ok((name, String::new())),
+            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                Err(Refusal::InvalidRequest("a parameter is not a string"))
+            }
+        })
+        .collect()
+}
+
+/// "Request and response parameters MUST NOT be included more than once" (RFC 6749 §3.2).
+fn has_duplicates(names: &[String]) -> bool {
+    let mut seen = std::collections::HashSet::new();
+    !names.iter().all(|name| seen.insert(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn debug_omits_the_secret() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let pairs = pairs(&headers, br#"{"client_id":"id","client_secret":"hush"}"#);
+        let request = TokenRequest::parse(&headers, pairs);
+        assert!(request.secret.is_some());
+        assert!(!format!("{request:?} {:?}", request.record()).contains("hush"));
+    }
+}

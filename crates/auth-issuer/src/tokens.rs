@@ -1,0 +1,159 @@
+//! Access tokens: minted, verified, revoked.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use jsonwebtoken::{Algorithm, Header, Validation};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::unix_seconds;
+use crate::keys::SigningKey;
+
+/// How many verified tokens are remembered: a debug build spends most of a verification outside of the assembly, and a
+/// test sends the same few tokens thousands of times.
+const REMEMBERED: usize = 1024;
+
+/// The mint of one issuer.
+pub(crate) struct Tokens {
+    key: &'static SigningKey,
+    header: Header,
+    validation: Validation,
+    issuer: String,
+    /// Sets this issuer's `jti` apart from that of any other.
+    instance: String,
+    lifetime: Duration,
+    book: Mutex<Book>,
+}
+
+/// What a token says (RFC 7519 §4, RFC 9068 §2.2, and Auth0's `azp` and `gty`).
+#[derive(Debug, Serialize, Deserialize)]
+struct Claims {
+    iss: String,
+    sub: String,
+    aud: String,
+    iat: u64,
+    exp: u64,
+    azp: String,
+    gty: String,
+    jti: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+}
+
+#[derive(Default)]
+struct Book {
+    minted: u64,
+    /// All tokens with a smaller number are revoked.
+    revoked_below: u64,
+    revoked: HashSet<u64>,
+    verified: HashMap<Box<str>, Verified>,
+}
+
+/// What of a token can change its standing.
+#[derive(Clone, Copy)]
+struct Verified {
+    number: u64,
+    expires_at: u64,
+}
+
+impl Tokens {
+    pub(crate) fn new(
+        key: &'static SigningKey,
+        issuer: String,
+        audiences: &[String],
+        instance: String,
+        lifetime: Duration,
+    ) -> Self {
+        let mut header = Header::new(Algorithm::RS256);
+        header.kid = Some(key.kid.clone());
+        let mut validation = Validation::new(Algorithm::RS256);
+        validation.set_issuer(&[&issuer]);
+        validation.set_audience(audiences);
+        validation.set_required_spec_claims(&["exp", "iss", "aud"]);
+        // The library would ask the machine's clock, and be lenient.
+        validation.validate_exp = false;
+        Self { key, header, validation, issuer, instance, lifetime, book: Mutex::default() }
+    }
+
+    /// How long a token lives.
+    pub(crate) fn lifetime(&self) -> Duration {
+        self.lifetime
+    }
+
+    /// A new token for `client`; `None` if it cannot be signed.
+    pub(crate) fn mint(
+        &self,
+        client: &str,
+        audience: &str,
+        scope: Option<&str>,
+        now: SystemTime,
+    ) -> Option<String> {
+        let number = {
+            let mut book = self.book();
+            book.minted += 1;
+            book.minted
+        };
+        let iat = unix_seconds(now);
+        let claims = Claims {
+            iss: self.issuer.clone(),
+            sub: format!("{client}@clients"),
+            aud: audience.to_owned(),
+            iat,
+            exp: iat.saturating_add(self.lifetime.as_secs()),
+            azp: client.to_owned(),
+            gty: "client-credentials".to_owned(),
+            jti: format!("{}-{number}", self.instance),
+            scope: scope.map(str::to_owned),
+        };
+        jsonwebtoken::encode(&self.header, &claims, &self.key.encoding).ok()
+    }
+
+    /// Whether `token` opens the API at `now`: signed here, for this API, neither expired nor revoked.
+    pub(crate) fn is_valid(&self, token: &str, now: SystemTime) -> bool {
+        let Some(verified) = self.verify(token) else { return false };
+        let book = self.book();
+        verified.expires_at > unix_seconds(now)
+            && verified.number >= book.revoked_below
+            && !book.revoked.contains(&verified.number)
+    }
+
+    /// Makes `token` invalid from now on; false if it is not one of this issuer's.
+    pub(crate) fn revoke(&self, token: &str) -> bool {
+        let Some(verified) = self.verify(token) else { return false };
+        self.book().revoked.insert(verified.number);
+        true
+    }
+
+    /// Makes every token minted so far invalid.
+    pub(crate) fn revoke_all(&self) {
+        let mut book = self.book();
+        book.revoked_below = book.minted + 1;
+        book.revoked.clear();
+    }
+
+    /// Checks all that cannot change: signature, issuer, audience and shape.
+    fn verify(&self, token: &str) -> Option<Verified> {
+        if let Some(verified) = self.book().verified.get(token) {
+            return Some(*verified);
+        }
+        let claims = jsonwebtoken::decode::<Claims>(token, &self.key.decoding, &self.validation)
+            .ok()?
+            .claims;
+        let (instance, number) = claims.jti.rsplit_once('-')?;
+        if instance != self.instance {
+            return None;
+        }
+        let verified = Verified { number: number.parse().ok()?, expires_at: claims.exp };
+        let mut book = self.book();
+        if book.verified.len() >= REMEMBERED {
+            book.verified.clear();
+        }
+        book.verified.insert(token.into(), verified);
+        Some(verified)
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

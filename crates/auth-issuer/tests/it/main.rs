@@ -1,0 +1,1 @@
+//! What the issuer promises, over real connections of the loopback interface.
