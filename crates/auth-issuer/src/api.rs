@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State as Extract};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
-use axum::{Router, http::HeaderMap};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
-use http::{HeaderValue, StatusCode};
-use serde_json::json;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde_json::{Value, json};
 
 use crate::state::State;
 
@@ -24,12 +24,12 @@ pub(crate) fn router(state: &Arc<State>) -> Router<Arc<State>> {
     Router::new()
         .route("/v2/shipments", get(shipments))
         .route("/v2/bookings", post(bookings))
-        .layer(middleware::from_fn_with_state(Arc::clone(state), guard))
-        .layer(middleware::from_fn_with_state(Arc::clone(state), count))
+        // Not `layer`, which would guard unknown paths as well.
+        .route_layer(middleware::from_fn_with_state(Arc::clone(state), guard))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(state), count))
 }
 
 async fn shipments() -> Response {
-    let shipment = |id: u64, name: &str, mode: &str| json!({ "_object": "/shipment", "id": id, "name": name, "transportation_mode": mode });
     let body = json!({
         "_object": "/api/response",
         "version": 2,
@@ -48,6 +48,10 @@ async fn shipments() -> Response {
     let mut response = Response::new(Body::from(body.to_string()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+fn shipment(id: u64, name: &str, mode: &str) -> Value {
+    json!({ "_object": "/shipment", "id": id, "name": name, "transportation_mode": mode })
 }
 
 /// Gives the body back as it came, so that a test can see that a replayed request kept it.

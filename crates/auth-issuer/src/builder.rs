@@ -60,8 +60,9 @@ impl IssuerBuilder {
         }
     }
 
-    /// Registers a client. May be called again for more; the first is [`Issuer::client_id`]. Of two with the same id the
-    /// later secret counts. An empty secret is replaced by a random one when the issuer starts: OAuth cannot send it.
+    /// Registers a client. May be called again for more; the first is [`Issuer::client_id`]. Of two with the same id
+    /// the later secret counts. An empty secret is replaced by a random one when the issuer starts: OAuth cannot send
+    /// it.
     pub fn client(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
         let (id, secret) = (id.into(), SecretString::from(secret.into()));
         match self.clients.iter_mut().find(|(known, _)| *known == id) {
@@ -139,7 +140,8 @@ impl IssuerBuilder {
     ///
     /// # Errors
     ///
-    /// When the address cannot be bound or is not a loopback address, and when the operating system gives no randomness.
+    /// When the address cannot be bound or is not a loopback address, when the operating system gives no randomness,
+    /// and when the key cannot be made.
     ///
     /// # Panics
     ///

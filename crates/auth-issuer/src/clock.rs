@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What time the issuer believes it is.
 ///
-/// It dates tokens, decides when they expire, when a unit of quota comes back, and what the `Date` header says. Delays of
+/// It dates tokens, decides when they expire and when a unit of quota comes back, and sets the `Date` header. Delays of
 /// a [`Fault`](crate::Fault) are not on it: they run on tokio's time.
 ///
 /// Any `Fn() -> SystemTime` is a clock, so that a test can share one clock between the issuer and its client.

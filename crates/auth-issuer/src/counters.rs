@@ -66,8 +66,8 @@ pub(crate) enum Outcome {
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     counters: Mutex<Counters>,
-    /// The total again, for those who wait for it.
-    arrived: watch::Sender<u64>,
+    /// How many of them were read and charged, for those who wait for it.
+    received: watch::Sender<u64>,
 }
 
 impl Tally {
@@ -75,25 +75,20 @@ impl Tally {
         self.counters().clone()
     }
 
-    /// A token request arrived.
+    /// The head of a token request arrived.
     pub(crate) fn arrived(&self) {
-        let total = {
-            let mut counters = self.counters();
-            counters.token_requests += 1;
-            counters.token_requests
-        };
-        self.arrived.send_if_modified(|seen| {
-            // Two arrivals may come here in either order.
-            let newer = total > *seen;
-            *seen = total.max(*seen);
-            newer
-        });
+        self.counters().token_requests += 1;
     }
 
-    /// Waits until `total` token requests have arrived since the start.
-    pub(crate) async fn until_arrived(&self, total: u64) {
+    /// A token request was read, and its cost is settled.
+    pub(crate) fn received(&self) {
+        self.received.send_modify(|received| *received += 1);
+    }
+
+    /// Waits until `total` token requests have been received since the start.
+    pub(crate) async fn until_received(&self, total: u64) {
         // It fails only without a sender, and `self` is the sender.
-        let _ = self.arrived.subscribe().wait_for(|seen| *seen >= total).await;
+        let _ = self.received.subscribe().wait_for(|received| *received >= total).await;
     }
 
     /// A token request was answered, or will not be.

@@ -36,8 +36,8 @@ impl fmt::Display for StartError {
             Kind::Bind(address, _) => write!(f, "cannot listen on {address}"),
             Kind::NotLoopback(address) => write!(
                 f,
-                "{address} can be reached from other machines, and this issuer is for development: bind to a loopback address, \
-                 or allow it explicitly"
+                "{address} can be reached from other machines, and this issuer is for development: bind to a \
+                 loopback address, or allow it explicitly"
             ),
             Kind::Randomness(_) => f.write_str("the operating system gave no randomness"),
             Kind::Key => f.write_str("the signing key could not be made"),

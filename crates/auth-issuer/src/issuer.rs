@@ -111,13 +111,14 @@ impl Issuer {
         self.state.tally.snapshot()
     }
 
-    /// Waits until `total` token requests have arrived since the start, answered or not.
+    /// Waits until `total` token requests have been received since the start, answered or not: they were read, have
+    /// spent their units, and are on record.
     ///
     /// # Cancel safety
     ///
     /// It only looks.
     pub async fn until_token_requests(&self, total: u64) {
-        self.state.tally.until_arrived(total).await;
+        self.state.tally.until_received(total).await;
     }
 
     /// What the last token request looked like, once its body was read.

@@ -45,8 +45,8 @@ impl SigningKey {
     }
 }
 
-/// The `RSAPrivateKey` (RFC 8017 §A.1.2) inside a `PrivateKeyInfo` (RFC 5208 §5): the generator gives the one, the signer
-/// wants the other.
+/// The `RSAPrivateKey` (RFC 8017 §A.1.2) inside a `PrivateKeyInfo` (RFC 5208 §5): the generator gives the latter, the
+/// signer wants the former.
 fn rsa_private_key(pkcs8: &[u8]) -> Option<&[u8]> {
     let (info, _) = element(0x30, pkcs8)?;
     let (_version, info) = element(0x02, info)?;

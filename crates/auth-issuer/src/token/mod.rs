@@ -12,11 +12,13 @@ use axum::response::Response;
 use self::answer::Refusal;
 use self::request::TokenRequest;
 use crate::counters::Outcome;
+use crate::fault::Fault;
 use crate::state::State;
 
 /// Answers a token request.
 ///
-/// What it costs is settled on arrival, before any wait: a client that gives up waiting has spent its unit all the same.
+/// What it costs is settled on arrival, before any wait: a client that gives up waiting has spent its unit all the
+/// same.
 pub(crate) async fn token(Extract(state): Extract<Arc<State>>, request: Request) -> Response {
     state.tally.arrived();
     let request = TokenRequest::read(request).await;
@@ -27,14 +29,16 @@ pub(crate) async fn token(Extract(state): Extract<Arc<State>>, request: Request)
         Some(id) if state.charges(fault.as_ref()) => state.clients.spend(id, state.clock.now()),
         _ => Ok(()),
     };
-    if let Some(fault) = fault {
-        if fault.replaces_answer() {
-            // Before it strikes: a fault that never answers is to be counted too.
-            state.tally.ended(Outcome::Faulted);
-        }
-        if let Some(response) = fault.strike().await {
-            return response;
-        }
+    if fault.as_ref().is_some_and(Fault::replaces_answer) {
+        // Before it strikes: a fault that never answers is to be counted too.
+        state.tally.ended(Outcome::Faulted);
+    }
+    state.tally.received();
+
+    if let Some(fault) = fault
+        && let Some(response) = fault.strike().await
+    {
+        return response;
     }
 
     let answer = match spent {

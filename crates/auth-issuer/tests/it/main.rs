@@ -1,1 +1,11 @@
 //! What the issuer promises, over real connections of the loopback interface.
+
+#![allow(clippy::unwrap_used, reason = "a helper of a test may panic as a test may")]
+
+mod api;
+mod binary;
+mod fault;
+mod http;
+mod quota;
+mod serve;
+mod token;
