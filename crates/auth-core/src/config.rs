@@ -1,0 +1,239 @@
+//! From what a user writes down to an authenticator: checked once, at the earliest moment.
+
+use std::sync::{Arc, LazyLock, Once};
+use std::time::Duration;
+use std::{fmt, mem};
+
+use crate::authenticator::Authenticator;
+use crate::cell::Cell;
+use crate::clock::{Clock, SystemClock};
+use crate::credentials::ClientCredentials;
+use crate::error::ConfigError;
+use crate::fingerprint::Fingerprint;
+use crate::origin::Origin;
+use crate::quota::Quota;
+use crate::record::Identity;
+use crate::renewal::Renewal;
+use crate::seal::Keys;
+use crate::store::{LedgerKey, Store};
+use crate::wire::Transport;
+use crate::wire::endpoint::HttpUrl;
+
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINES: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(120);
+
+impl Authenticator {
+    /// Begins to configure one; see [`Builder`] for what there is to choose.
+    pub fn builder(credentials: ClientCredentials) -> Builder {
+        Builder::new(credentials)
+    }
+}
+
+/// Configures an [`Authenticator`].
+///
+/// # Defaults
+///
+/// | setting | default |
+/// |---|---|
+/// | [`store`](Self::store) | none: it must be chosen |
+/// | [`transport`](Self::transport) | none: it must be chosen |
+/// | [`quota`](Self::quota) | `Quota::per_day(10)` |
+/// | [`origin`](Self::origin) | the audience's, if that is an absolute URL; otherwise one must be named |
+/// | [`name`](Self::name) | the client id |
+/// | [`deadline`](Self::deadline) | 10 s |
+/// | [`default_lifetime`](Self::default_lifetime) | none: a token that does not say how long it lives is an error |
+/// | [`insecure_loopback`](Self::insecure_loopback) | `false` |
+/// | [`clock`](Self::clock) | [`SystemClock`] |
+#[must_use = "nothing happens until `build` is called"]
+pub struct Builder {
+    credentials: ClientCredentials,
+    store: Option<Store>,
+    transport: Option<Arc<dyn Transport>>,
+    quota: Quota,
+    origins: Vec<String>,
+    name: Option<String>,
+    deadline: Duration,
+    default_lifetime: Option<Duration>,
+    insecure_loopback: bool,
+    clock: Arc<dyn Clock>,
+}
+
+impl Builder {
+    pub(crate) fn new(credentials: ClientCredentials) -> Self {
+        Self {
+            credentials,
+            store: None,
+            transport: None,
+            quota: Quota::per_day(10),
+            origins: Vec::new(),
+            name: None,
+            deadline: DEFAULT_DEADLINE,
+            default_lifetime: None,
+            insecure_loopback: false,
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// Where the ledger is kept, and with it the tokens that are shared.
+    pub fn store(mut self, store: Store) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// What carries token requests to the issuer. The adapter crates have ready-made ones.
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.transport = Some(Arc::new(transport));
+        self
+    }
+
+    /// How many token requests the issuer allows.
+    pub fn quota(mut self, quota: Quota) -> Self {
+        self.quota = quota;
+        self
+    }
+
+    /// One more origin that the token may be sent to: any URL of it, such as `https://api.example`. Naming one replaces the
+    /// audience's.
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        self.origins.push(origin.into());
+        self
+    }
+
+    /// What errors, logs and the status call this credential.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// How long one token request may take, from the connection to the last byte: 100 ms to 120 s.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// How long a token lives when neither the answer (`expires_in`) nor the token (`exp`) says so.
+    pub fn default_lifetime(mut self, lifetime: Duration) -> Self {
+        self.default_lifetime = Some(lifetime);
+        self
+    }
+
+    /// Allows plain `http` for a token endpoint and for origins on loopback: for an issuer in a test or on a laptop.
+    pub fn insecure_loopback(mut self, allow: bool) -> Self {
+        self.insecure_loopback = allow;
+        self
+    }
+
+    /// Where time comes from.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Checks everything. Sends nothing, spawns nothing, and needs no runtime.
+    ///
+    /// # Errors
+    ///
+    /// Names the setting that is missing or wrong.
+    pub fn build(mut self) -> Result<Authenticator, ConfigError> {
+        let Some(store) = self.store.take() else {
+            return Err(ConfigError::new(
+                "store",
+                "is not chosen; `Store::memory()` keeps the ledger as long as the process lives",
+            ));
+        };
+        let Some(transport) = self.transport.take() else {
+            return Err(ConfigError::new(
+                "transport",
+                "is not chosen; the adapter crates have ready-made ones",
+            ));
+        };
+        self.quota.check()?;
+        if !DEADLINES.contains(&self.deadline) {
+            return Err(ConfigError::new("deadline", "must be between 100 ms and 120 s"));
+        }
+        if self.default_lifetime.is_some_and(|lifetime| lifetime.is_zero()) {
+            return Err(ConfigError::new(
+                "default_lifetime",
+                "is zero: no token could ever be used",
+            ));
+        }
+        let request = self.credentials.clone().check(self.insecure_loopback)?;
+        let origins = self.bound_origins(request.audience.as_deref())?;
+        let name = self.name.take().unwrap_or_else(|| request.client_id.clone());
+        if name.is_empty() || name.chars().any(char::is_control) {
+            return Err(ConfigError::new("name", "is empty or has control characters in it"));
+        }
+        if !store.cell().is_durable() {
+            warn_once_of_memory();
+        }
+        let keys = Keys::derive(&request.secret);
+        let identity =
+            Identity { request: request.fingerprint(&keys), credential: request.credential(&keys) };
+        let key = LedgerKey::new(&request.endpoint.normalized(), &request.client_id);
+        let renewal = Renewal {
+            name: name.into(),
+            cell: Cell::new(store, key),
+            keys,
+            identity,
+            request,
+            quota: self.quota,
+            transport,
+            clock: self.clock.clone(),
+            deadline: self.deadline,
+            default_lifetime: self.default_lifetime,
+            unsettled: std::sync::Mutex::default(),
+        };
+        Ok(Authenticator::new(renewal, self.clock, origins, jitter(identity.request)))
+    }
+
+    fn bound_origins(&mut self, audience: Option<&str>) -> Result<Box<[Origin]>, ConfigError> {
+        let named = mem::take(&mut self.origins);
+        if !named.is_empty() {
+            let parse = |text: String| HttpUrl::parse("origin", &text, self.insecure_loopback);
+            return named
+                .into_iter()
+                .map(|text| parse(text).map(|url| Origin::of_url(&url)))
+                .collect();
+        }
+        let Some(audience) = audience.filter(|audience| audience.contains("://")) else {
+            return Err(ConfigError::new(
+                "origin",
+                "is missing: the audience is no URL, so say where the token may be sent, such as https://api.example",
+            ));
+        };
+        let url = HttpUrl::parse("audience", audience, self.insecure_loopback)?;
+        Ok(Box::new([Origin::of_url(&url)]))
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("credentials", &self.credentials)
+            .field("store", &self.store)
+            .field("quota", &self.quota)
+            .field("origins", &self.origins)
+            .field("name", &self.name)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+fn warn_once_of_memory() {
+    static WARNED: Once = Once::new();
+    WARNED.call_once(|| {
+        tracing::warn!(
+            "the token ledger is kept in memory: a restart forgets what was spent, so a process that restarts in a loop \
+             spends a token request with every start"
+        );
+    });
+}
+
+/// In 0..=1; the same for one request as long as the process lives, and another in every other process.
+fn jitter(request: Fingerprint) -> f64 {
+    static PROCESS: LazyLock<u64> = LazyLock::new(|| u64::from_le_bytes(crate::id::random_bytes()));
+    let [a, b, c, d, e, f, g, h, ..] = *request.as_bytes();
+    let mixed = *PROCESS ^ u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+    f64::from(u32::try_from(mixed >> 32).unwrap_or(u32::MAX)) / f64::from(u32::MAX)
+}

@@ -1,0 +1,218 @@
+//! The two error types: [`Error`] when a token cannot be had, [`ConfigError`] when it could never be.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::clock::Timestamp;
+use crate::failure::{Failure, FailureKind};
+
+/// Why there is no token for a request.
+///
+/// All callers that waited for one token request share one error, so it is cheap to clone. It says what happened, which
+/// credential it happened to (by name), and when the next attempt may be made; ask its predicates rather than its text.
+/// It holds no secret, no token and nothing that an issuer wrote.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+struct Inner {
+    kind: Kind,
+    credential: Arc<str>,
+    message: String,
+    retry_at: Option<Timestamp>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The ledger has no unit left for this cause.
+    Quota,
+    /// A token request failed, just now or before, and its hold lasts.
+    Failed(FailureKind),
+    /// A token that was fetched because of a refusal was refused again.
+    RefusedAgain,
+    /// The store cannot be read or written, or holds what cannot be trusted.
+    Store,
+    /// There is no tokio runtime to send with.
+    Runtime,
+    /// The request does not say where it goes.
+    RelativeUri,
+}
+
+impl Error {
+    pub(crate) fn quota(credential: Arc<str>, message: String, retry_at: Timestamp) -> Self {
+        Self::build(Kind::Quota, credential, message, Some(retry_at), None)
+    }
+
+    pub(crate) fn failed(
+        credential: Arc<str>,
+        failure: &Failure,
+        retry_at: Option<Timestamp>,
+    ) -> Self {
+        Self::build(
+            Kind::Failed(failure.kind),
+            credential,
+            failure.detail.clone(),
+            retry_at,
+            failure.source.clone(),
+        )
+    }
+
+    pub(crate) fn refused_again(credential: Arc<str>, retry_at: Timestamp) -> Self {
+        let message = "a token that was fetched because the API had refused the one before is refused as well; \
+                       no further one is fetched for this"
+            .to_owned();
+        Self::build(Kind::RefusedAgain, credential, message, Some(retry_at), None)
+    }
+
+    pub(crate) fn store(
+        credential: Arc<str>,
+        message: String,
+        source: Option<Arc<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self::build(Kind::Store, credential, message, None, source)
+    }
+
+    pub(crate) fn runtime(credential: Arc<str>, message: &str) -> Self {
+        Self::build(Kind::Runtime, credential, message.to_owned(), None, None)
+    }
+
+    pub(crate) fn relative_uri(credential: Arc<str>) -> Self {
+        let message = "the request's URI is relative, so its origin cannot be checked; say with `assume_origin` where this \
+                       stack sends its requests"
+            .to_owned();
+        Self::build(Kind::RelativeUri, credential, message, None, None)
+    }
+
+    fn build(
+        kind: Kind,
+        credential: Arc<str>,
+        message: String,
+        retry_at: Option<Timestamp>,
+        source: Option<Arc<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self(Arc::new(Inner { kind, credential, message, retry_at, source }))
+    }
+
+    /// The name of the credential that has no token.
+    pub fn credential(&self) -> &str {
+        &self.0.credential
+    }
+
+    /// When the next attempt may be made, as the ledger, the pace or the issuer has it. Earlier calls get this error again
+    /// and cost nothing.
+    pub fn retry_at(&self) -> Option<SystemTime> {
+        self.0.retry_at.map(Into::into)
+    }
+
+    pub(crate) fn retry_timestamp(&self) -> Option<Timestamp> {
+        self.0.retry_at
+    }
+
+    /// Whether the same call may succeed later with nothing changed on this side.
+    pub fn is_transient(&self) -> bool {
+        match self.0.kind {
+            Kind::Quota | Kind::Store => true,
+            Kind::Failed(failure) => failure.is_transient(),
+            Kind::RefusedAgain | Kind::Runtime | Kind::RelativeUri => false,
+        }
+    }
+
+    /// Whether the token requests of the day are spent: by this side's ledger, or by the issuer's word.
+    pub fn is_quota_exhausted(&self) -> bool {
+        matches!(self.0.kind, Kind::Quota | Kind::Failed(FailureKind::OverQuota))
+    }
+
+    /// Whether the issuer refuses the client id and secret (`invalid_client`, RFC 6749 §5.2).
+    pub fn is_invalid_client(&self) -> bool {
+        self.0.kind == Kind::Failed(FailureKind::InvalidClient)
+    }
+
+    /// Whether the issuer refuses what is asked for: the scope, the audience, the grant (RFC 6749 §5.2).
+    pub fn is_rejected(&self) -> bool {
+        self.0.kind == Kind::Failed(FailureKind::Rejected)
+    }
+
+    /// Whether the issuer answered with something that is no OAuth answer, or with a token that cannot be used.
+    pub fn is_malformed_answer(&self) -> bool {
+        matches!(
+            self.0.kind,
+            Kind::Failed(FailureKind::Junk | FailureKind::Unusable | FailureKind::Redirect)
+        )
+    }
+
+    /// Whether the issuer gave no answer in time.
+    pub fn is_timeout(&self) -> bool {
+        self.0.kind == Kind::Failed(FailureKind::Timeout)
+    }
+
+    /// Whether the token request never left this machine, so that it cost nothing.
+    pub fn is_not_sent(&self) -> bool {
+        self.0.kind == Kind::Failed(FailureKind::NotSent)
+    }
+
+    /// Whether the store is at fault: without it nothing is spent.
+    pub fn is_store(&self) -> bool {
+        self.0.kind == Kind::Store
+    }
+
+    /// Whether the API refused a token that had been fetched because of a refusal.
+    pub fn is_refused_again(&self) -> bool {
+        self.0.kind == Kind::RefusedAgain
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no token for credential `{}`: {}", self.0.credential, self.0.message)?;
+        match self.0.retry_at {
+            Some(at) => write!(f, " (next attempt: {at})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("credential", &self.0.credential)
+            .field("message", &self.0.message)
+            .field("retry_at", &self.0.retry_at)
+            .field("source", &self.0.source)
+            .finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
+    }
+}
+
+/// What is wrong with the configuration. Nothing was sent and nothing was spent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    field: &'static str,
+    problem: String,
+}
+
+impl ConfigError {
+    pub(crate) fn new(field: &'static str, problem: impl Into<String>) -> Self {
+        Self { field, problem: problem.into() }
+    }
+
+    /// The setting at fault, by the name of its setter.
+    pub fn field(&self) -> &'static str {
+        self.field
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.problem)
+    }
+}
+
+impl StdError for ConfigError {}

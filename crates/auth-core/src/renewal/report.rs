@@ -1,0 +1,96 @@
+//! What can be said about the budget and the token: for a health endpoint, and for the one warning that only a token shows.
+
+use std::time::Duration;
+
+use super::Renewal;
+use crate::error::Error;
+use crate::lifetime::Lifetime;
+use crate::quota::Window;
+use crate::quota::ledger::proactive_share;
+use crate::quota::window::Human;
+use crate::record::Record;
+use crate::status::{Status, TokenStatus, WindowStatus};
+use crate::token::{Freshness, Snapshot};
+
+impl Renewal {
+    pub(crate) async fn status(
+        &self,
+        snapshot: Option<&Snapshot>,
+        last_error: Option<Error>,
+    ) -> Status {
+        let (record, store_error) = match self.cell.read().await {
+            Ok((_, record)) => (Some(record), None),
+            Err(error) => (self.cell.last_seen(), Some(self.store_error(error))),
+        };
+        let now = self.clock.now();
+        let alive = snapshot.filter(|snapshot| snapshot.freshness(now.wall) != Freshness::Expired);
+        let usage = |record: &Record| record.ledger.usage(&self.quota, now);
+        let windows = record.as_ref().map(usage).unwrap_or_default();
+        let held = |record: &Record| {
+            let open = record
+                .holds
+                .all(self.identity)
+                .map(|hold| hold.until)
+                .filter(|until| *until > now.wall);
+            open.max()
+        };
+        Status {
+            credential: self.name.to_string(),
+            token: alive.map(|snapshot| TokenStatus {
+                generation: snapshot.generation,
+                expires_in: snapshot.expires_at.saturating_since(now.wall),
+                renew_in: snapshot.renews_in(now.wall),
+                suspect: snapshot.suspect,
+            }),
+            windows: windows.iter().map(WindowStatus::of).collect(),
+            last_error,
+            held_until: record.as_ref().and_then(held).map(Into::into),
+            kept_over_restarts: self.cell.is_durable(),
+            store_error,
+        }
+    }
+
+    /// A quota that cannot keep tokens of this lifetime coming is a plan that fails every day at the same hour.
+    pub(crate) fn warn_if_too_short(&self, lifetime: Lifetime) {
+        for window in self.quota.windows() {
+            if let Some(shortfall) = shortfall(*window, lifetime.whole()) {
+                tracing::warn!(credential = %self.name, "{shortfall}");
+            }
+        }
+    }
+}
+
+/// The arithmetic, if the window cannot cover its own period with tokens of this lifetime.
+fn shortfall(window: Window, lifetime: Duration) -> Option<String> {
+    // Renewals begin at 80 % of the lifetime at the earliest.
+    let needed = window.span().as_secs_f64() / (lifetime.as_secs_f64() * 0.8);
+    let open = proactive_share(window.limit());
+    (needed > f64::from(open)).then(|| {
+        format!(
+            "the quota cannot cover the tokens' lifetime: a token lives {} and is renewed at 80 to 90 % of that, which makes \
+             up to {:.0} token requests in {}; the quota is {window}, of which {open} are open to renewals",
+            Human(lifetime),
+            needed.ceil(),
+            Human(window.span()),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quota::Quota;
+
+    // torture: G62
+    #[test]
+    fn a_lifetime_that_the_quota_cannot_cover_is_shown_with_its_arithmetic() {
+        let window = Quota::per_day(10).windows()[0];
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        assert_eq!(shortfall(window, hours(24)), None);
+        let text = shortfall(window, hours(1)).unwrap();
+        assert!(
+            text.contains("32 token requests in 25 h") && text.contains("10 per 24 h, of which 7"),
+            "{text}"
+        );
+    }
+}

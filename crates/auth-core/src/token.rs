@@ -1,0 +1,274 @@
+//! A token, and the immutable snapshot from which requests are served.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use zeroize::Zeroizing;
+
+use crate::clock::{BootTime, Now, Timestamp};
+use crate::id::TokenId;
+use crate::lifetime::Lifetime;
+use crate::quota::Cause;
+
+/// The longest token that is accepted. Most servers refuse header lines above 8 to 16 KiB.
+pub(crate) const LONGEST_TOKEN: usize = 16 * 1024;
+
+/// An access token that can stand in a header, by the `b64token` grammar of RFC 6750 §2.1. Wiped when dropped.
+#[derive(Clone)]
+pub(crate) struct AccessToken(Zeroizing<String>);
+
+impl AccessToken {
+    /// Checks the grammar before anything is cached. The error says what is wrong and quotes nothing.
+    pub(crate) fn parse(token: String) -> Result<Self, &'static str> {
+        let token = Zeroizing::new(token);
+        if token.is_empty() {
+            return Err("the access token is empty");
+        }
+        if token.len() > LONGEST_TOKEN {
+            return Err("the access token is longer than 16 KiB");
+        }
+        let body = token.trim_end_matches('=');
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+        if body.is_empty() || !body.bytes().all(legal) {
+            return Err(
+                "the access token has characters that a bearer token cannot have (RFC 6750 section 2.1)",
+            );
+        }
+        Ok(Self(token))
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// `Bearer …`, marked sensitive, over one buffer that is wiped when the last clone of the header is dropped.
+    fn header(&self) -> HeaderValue {
+        let mut text = Zeroizing::new(Vec::with_capacity("Bearer ".len() + self.0.len()));
+        text.extend_from_slice(b"Bearer ");
+        text.extend_from_slice(self.0.as_bytes());
+        let mut header = HeaderValue::from_maybe_shared(Bytes::from_owner(Wiped(text)))
+            .expect("the grammar allows only visible ASCII");
+        header.set_sensitive(true);
+        header
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessToken(..)")
+    }
+}
+
+struct Wiped(Zeroizing<Vec<u8>>);
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Which of an authenticator's tokens this is: 1 for the first, and one more with each that follows it. It never runs
+/// backwards, and means nothing in another process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Generation(u64);
+
+impl Generation {
+    pub(crate) const NONE: Self = Self(0);
+
+    pub(crate) fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    /// The number.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a request carries: the value of its `Authorization` header, and which token that is.
+///
+/// The header is marked sensitive, so `Debug` shows no token, and HTTP/2 does not put it into a compression table.
+#[derive(Clone, Debug)]
+pub struct Authorization {
+    pub(crate) header: HeaderValue,
+    pub(crate) generation: Generation,
+}
+
+impl Authorization {
+    /// The value for the `Authorization` header.
+    pub fn header(&self) -> &HeaderValue {
+        &self.header
+    }
+
+    /// The value for the `Authorization` header, without another clone.
+    pub fn into_header(self) -> HeaderValue {
+        self.header
+    }
+
+    /// Which token this is; what [`Authenticator::refuse`](crate::Authenticator::refuse) asks for after a 401.
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+}
+
+/// How old a token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    Fresh,
+    /// Valid, and due for a renewal.
+    Ageing,
+    Expired,
+}
+
+/// One token, ready to be sent. Never changed; replaced by a swap.
+#[derive(Clone)]
+pub(crate) struct Snapshot {
+    header: HeaderValue,
+    pub(crate) generation: Generation,
+    pub(crate) id: TokenId,
+    /// What it was fetched for, and when.
+    pub(crate) cause: Cause,
+    pub(crate) sent: Timestamp,
+    /// When a request that comes along starts a renewal: `due`, or at once while the token is suspect.
+    renew_at: Timestamp,
+    due: Timestamp,
+    pub(crate) expires_at: Timestamp,
+    expires_boot: BootTime,
+    /// The API answered 401 to it, and its renewal has not settled.
+    pub(crate) suspect: bool,
+}
+
+/// What a snapshot is made of besides the token.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Provenance {
+    pub(crate) id: TokenId,
+    pub(crate) cause: Cause,
+    pub(crate) sent: Timestamp,
+    pub(crate) lifetime: Lifetime,
+}
+
+impl Snapshot {
+    /// `jitter` in 0..=1 places the renewal between 80 and 90 % of the lifetime.
+    pub(crate) fn new(
+        token: &AccessToken,
+        generation: Generation,
+        from: &Provenance,
+        jitter: f64,
+        now: Now,
+    ) -> Self {
+        let expires_at = from.lifetime.expires_at(from.sent);
+        let due = from.lifetime.renew_at(from.sent, jitter).min(expires_at);
+        Self {
+            header: token.header(),
+            generation,
+            id: from.id,
+            cause: from.cause,
+            sent: from.sent,
+            renew_at: due,
+            due,
+            expires_at,
+            expires_boot: now.boot + expires_at.saturating_since(now.wall),
+            suspect: false,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn freshness(&self, now: Timestamp) -> Freshness {
+        if now < self.renew_at {
+            Freshness::Fresh
+        } else if now < self.expires_at {
+            Freshness::Ageing
+        } else {
+            Freshness::Expired
+        }
+    }
+
+    #[inline]
+    pub(crate) fn authorization(&self) -> Authorization {
+        Authorization { header: self.header.clone(), generation: self.generation }
+    }
+
+    /// How long the boot clock says that the token still lives, when the wall clock says that it does not.
+    pub(crate) fn outlives_the_wall_clock(&self, now: Now) -> Option<Duration> {
+        let left = self.expires_boot.since(now.boot)?;
+        (now.wall >= self.expires_at && left > Duration::ZERO).then_some(left)
+    }
+
+    /// The same token under a wall clock that was moved.
+    pub(crate) fn redated(&self, left: Duration, now: Now) -> Self {
+        let ahead = self.expires_at.saturating_since(self.due);
+        let expires_at = now.wall + left;
+        let due = expires_at - ahead;
+        Self { expires_at, due, renew_at: due, ..self.clone() }
+    }
+
+    /// The same token, due for renewal no sooner than `at`.
+    pub(crate) fn put_off_until(&self, at: Timestamp) -> Self {
+        let due = self.due.max(at).min(self.expires_at);
+        Self { due, renew_at: due, ..self.clone() }
+    }
+
+    /// The same token, under suspicion: it is renewed at once.
+    pub(crate) fn as_suspect(&self) -> Self {
+        Self { suspect: true, renew_at: self.sent.min(self.due), ..self.clone() }
+    }
+
+    /// The same token, suspected no more.
+    pub(crate) fn cleared(&self) -> Self {
+        Self { suspect: false, renew_at: self.due, ..self.clone() }
+    }
+
+    pub(crate) fn renews_in(&self, now: Timestamp) -> Duration {
+        self.renew_at.saturating_since(now)
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("generation", &self.generation)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    // torture: D36
+    #[test]
+    fn a_token_that_cannot_stand_in_a_header_is_refused() {
+        let bad = ["", "=", "a b", "a\tb", "a\r\nb", "a\0", "é", "a=b", "\u{7f}", "a,b", "\"a\""];
+        for token in bad {
+            assert!(AccessToken::parse(token.to_owned()).is_err(), "{token:?}");
+        }
+        assert!(AccessToken::parse("a".repeat(LONGEST_TOKEN)).is_ok());
+        assert!(AccessToken::parse("a".repeat(LONGEST_TOKEN + 1)).is_err());
+        assert!(AccessToken::parse("a".repeat(1 << 20)).is_err());
+        assert!(AccessToken::parse("aZ09-._~+/==".to_owned()).is_ok());
+    }
+
+    proptest! {
+        /// Whatever passes the grammar makes a header, and is shown nowhere.
+        #[test]
+        fn what_passes_makes_a_sensitive_header(token in any::<String>()) {
+            if let Ok(parsed) = AccessToken::parse(token.clone()) {
+                let header = parsed.header();
+                prop_assert!(header.is_sensitive());
+                prop_assert_eq!(header.to_str().unwrap(), format!("Bearer {token}"));
+                prop_assert_eq!(format!("{parsed:?} {header:?}"), "AccessToken(..) Sensitive");
+            }
+        }
+    }
+}
