@@ -1,0 +1,222 @@
+//! The future of a response: the inner call, and what a missing or refused token adds to it.
+//!
+//! Only the token's future is boxed, and only when it is needed; the waiting state is boxed as a whole so that the common
+//! case stays as small as the inner future.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use auth_core::{Authorization, BoxFuture, Generation};
+use http::header::AUTHORIZATION;
+use http::{Request, Response, StatusCode};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use crate::error::BoxError;
+use crate::service::Shared;
+
+pin_project! {
+    /// The response of an [`Auth`](crate::Auth) service.
+    ///
+    /// Dropping it drops the request, and leaves a token request that it waited for alone.
+    pub struct ResponseFuture<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        #[pin]
+        state: State<S, B>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        Calling { #[pin] future: S::Future, sent: Option<Sent<S, B>> },
+        Waiting { waiting: Box<Waiting<S, B>> },
+        Failed { error: Option<BoxError> },
+    }
+}
+
+/// What a request was sent with.
+pub(crate) struct Sent<S, B> {
+    generation: Generation,
+    shared: Arc<Shared<S>>,
+    /// The request once more, without a token.
+    spare: Option<Box<Request<B>>>,
+}
+
+/// A request that is not sent yet.
+struct Waiting<S: Service<Request<B>>, B> {
+    /// `None` once the token is there and the service is not ready yet.
+    token: Option<BoxFuture<'static, Result<Authorization, auth_core::Error>>>,
+    generation: Option<Generation>,
+    service: S,
+    request: Option<Request<B>>,
+    /// The API's 401, for a request that is sent again: the answer if there is no other token.
+    refused: Option<S::Response>,
+    shared: Arc<Shared<S>>,
+    spare: Option<Box<Request<B>>>,
+}
+
+impl<S, B> Sent<S, B> {
+    pub(crate) fn new(
+        generation: Generation,
+        shared: Arc<Shared<S>>,
+        spare: Option<Box<Request<B>>>,
+    ) -> Self {
+        Self { generation, shared, spare }
+    }
+}
+
+impl<S, B> ResponseFuture<S, B>
+where
+    S: Service<Request<B>>,
+{
+    pub(crate) fn calling(future: S::Future, sent: Option<Sent<S, B>>) -> Self {
+        Self { state: State::Calling { future, sent } }
+    }
+
+    pub(crate) fn failed(error: auth_core::Error) -> Self {
+        Self { state: State::Failed { error: Some(error.into()) } }
+    }
+
+    pub(crate) fn waiting(
+        service: S,
+        request: Request<B>,
+        shared: Arc<Shared<S>>,
+        spare: Option<Box<Request<B>>>,
+    ) -> Self {
+        let authenticator = shared.authenticator.clone();
+        let waiting = Waiting {
+            token: Some(Box::pin(async move { authenticator.authorization().await })),
+            generation: None,
+            service,
+            request: Some(request),
+            refused: None,
+            shared,
+            spare,
+        };
+        Self { state: State::Waiting { waiting: Box::new(waiting) } }
+    }
+}
+
+impl<S, B, ResB> Future for ResponseFuture<S, B>
+where
+    S: Service<Request<B>, Response = Response<ResB>> + Clone,
+    S::Error: Into<BoxError>,
+{
+    type Output = Result<Response<ResB>, BoxError>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            let next = match this.state.as_mut().project() {
+                StateProj::Calling { future, sent } => {
+                    let response = ready!(future.poll(cx)).map_err(Into::into)?;
+                    match sent.take() {
+                        Some(sent) if response.status() == StatusCode::UNAUTHORIZED => {
+                            sent.refused(response)
+                        }
+                        _ => return Poll::Ready(Ok(response)),
+                    }
+                }
+                StateProj::Waiting { waiting } => ready!(waiting.poll(cx))?,
+                StateProj::Failed { error } => {
+                    return Poll::Ready(Err(error.take().expect("polled after it was ready")));
+                }
+            };
+            match next {
+                Next::State(state) => this.state.set(state),
+                Next::Done(response) => return Poll::Ready(Ok(response)),
+            }
+        }
+    }
+}
+
+enum Next<S: Service<Request<B>>, B> {
+    State(State<S, B>),
+    Done(S::Response),
+}
+
+impl<S, B, ResB> Sent<S, B>
+where
+    S: Service<Request<B>, Response = Response<ResB>> + Clone,
+{
+    /// The API answered 401 to the token: send the request again with another, or give the 401 back.
+    #[cold]
+    #[inline(never)]
+    fn refused(self, response: Response<ResB>) -> Next<S, B> {
+        let Self { generation, shared, spare } = self;
+        let Some(spare) = spare else {
+            shared.authenticator.refuse(generation);
+            return Next::Done(response);
+        };
+        let authenticator = shared.authenticator.clone();
+        let waiting = Waiting {
+            token: Some(Box::pin(async move { authenticator.replacement(generation).await })),
+            generation: None,
+            service: shared.fresh(),
+            request: Some(*spare),
+            refused: Some(response),
+            shared,
+            spare: None,
+        };
+        Next::State(State::Waiting { waiting: Box::new(waiting) })
+    }
+}
+
+impl<S, B, ResB> Waiting<S, B>
+where
+    S: Service<Request<B>, Response = Response<ResB>> + Clone,
+    S::Error: Into<BoxError>,
+{
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Next<S, B>, BoxError>> {
+        if let Some(token) = &mut self.token {
+            match (ready!(token.as_mut().poll(cx)), self.refused.take()) {
+                // The 401 is dropped here, and with it its connection or its place on one.
+                (Ok(authorization), _) => {
+                    self.token = None;
+                    self.generation = Some(authorization.generation());
+                    let request = self.request.as_mut().expect("it is sent once, below");
+                    request.headers_mut().insert(AUTHORIZATION, authorization.into_header());
+                }
+                (Err(_), Some(refused)) => return Poll::Ready(Ok(Next::Done(refused))),
+                (Err(error), None) => return Poll::Ready(Err(error.into())),
+            }
+        }
+        ready!(self.service.poll_ready(cx)).map_err(Into::into)?;
+        let request = self.request.take().expect("this state is left when it is sent");
+        let future = self.service.call(request);
+        let generation = self.generation.expect("set with the header");
+        let sent = Sent::new(generation, self.shared.clone(), self.spare.take());
+        Poll::Ready(Ok(Next::State(State::Calling { future, sent: Some(sent) })))
+    }
+}
+
+/// The request once more: its head as it is now, and the body that the policy gave.
+#[inline(never)]
+pub(crate) fn copy_head<B>(request: &Request<B>, body: B) -> Box<Request<B>> {
+    let mut copy = Box::new(Request::new(body));
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.version_mut() = request.version();
+    *copy.headers_mut() = request.headers().clone();
+    *copy.extensions_mut() = request.extensions().clone();
+    copy
+}
+
+impl<S, B> fmt::Debug for ResponseFuture<S, B>
+where
+    S: Service<Request<B>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,162 @@
+//! Which requests may be sent again after a 401, and with which body.
+//!
+//! A 401 means that the API did not act, so requests of every method are sent again. A request can be sent again only if
+//! its body is still there: so a policy is asked *before* the request is sent. Where it says yes, one copy of the
+//! request's head is taken; where it says no, nothing is copied.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Extensions;
+use http_body::Body;
+use http_body_util::combinators::{BoxBody, UnsyncBoxBody};
+use http_body_util::{Empty, Full};
+
+use crate::error::BoxError;
+
+/// Decides whether a request can be sent a second time.
+pub trait Replay<B> {
+    /// A second body for a request that has not been sent yet; `None` if it can be sent only once.
+    fn replay(&self, body: &B, extensions: &Extensions) -> Option<B>;
+}
+
+/// The default, for every body type: bodies of the usual types that are empty or cheap to clone (`()`, `Full<Bytes>`,
+/// `Empty<Bytes>`, and empty `String`, `BoxBody<Bytes, E>` and `UnsyncBoxBody<Bytes, E>` for the usual errors `E`), and
+/// requests of any body type that carry a [`ReplayBody`] in their extensions.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Auto;
+
+impl<B: 'static> Replay<B> for Auto {
+    #[inline]
+    fn replay(&self, body: &B, extensions: &Extensions) -> Option<B> {
+        known(body).or_else(|| extensions.get::<ReplayBody<B>>().map(|copy| (copy.0)()))
+    }
+}
+
+/// Bodies that are empty, of any type that has an empty default: the ones of http-body-util, tonic and axum do.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct IfEmpty;
+
+impl<B: Body + Default> Replay<B> for IfEmpty {
+    #[inline]
+    fn replay(&self, body: &B, _: &Extensions) -> Option<B> {
+        let empty = |body: &B| body.is_end_stream() || body.size_hint().exact() == Some(0);
+        empty(body).then(B::default).filter(empty)
+    }
+}
+
+/// Every body of a type that is `Clone`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cloned;
+
+impl<B: Clone> Replay<B> for Cloned {
+    #[inline]
+    fn replay(&self, body: &B, _: &Extensions) -> Option<B> {
+        Some(body.clone())
+    }
+}
+
+/// By a function of your own: `With(|body: &MyBody| body.copy_if_small())`.
+#[derive(Clone, Copy)]
+pub struct With<F>(pub F);
+
+impl<B, F: Fn(&B) -> Option<B>> Replay<B> for With<F> {
+    #[inline]
+    fn replay(&self, body: &B, _: &Extensions) -> Option<B> {
+        (self.0)(body)
+    }
+}
+
+impl<F> fmt::Debug for With<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("With").finish_non_exhaustive()
+    }
+}
+
+/// No request is sent twice. Nothing is copied or allocated, whatever the body.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Never;
+
+impl<B> Replay<B> for Never {
+    #[inline]
+    fn replay(&self, _: &B, _: &Extensions) -> Option<B> {
+        None
+    }
+}
+
+/// An extension that makes one request replayable under [`Auto`], whatever the type of its body.
+///
+/// ```
+/// use auth_tower::ReplayBody;
+/// use http::Request;
+/// use http_body_util::{BodyExt, Full, combinators::BoxBody};
+/// use bytes::Bytes;
+///
+/// # fn main() -> Result<(), http::Error> {
+/// type Body = BoxBody<Bytes, std::io::Error>;
+/// let body = || Full::from("a small document").map_err(|never| match never {}).boxed();
+///
+/// let mut request: Request<Body> = Request::post("https://api.example/v2/bookings").body(body())?;
+/// request.extensions_mut().insert(ReplayBody::<Body>::new(body));
+/// # Ok(())
+/// # }
+/// ```
+pub struct ReplayBody<B>(Arc<dyn Fn() -> B + Send + Sync>);
+
+impl<B> ReplayBody<B> {
+    /// Makes the second body when the request is about to be sent.
+    pub fn new(body: impl Fn() -> B + Send + Sync + 'static) -> Self {
+        Self(Arc::new(body))
+    }
+}
+
+impl<B> Clone for ReplayBody<B> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<B> fmt::Debug for ReplayBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplayBody").finish_non_exhaustive()
+    }
+}
+
+/// A second body, if the type is one of the usual ones. The comparisons of type ids fold away in an optimised build.
+#[inline]
+fn known<B: 'static>(body: &B) -> Option<B> {
+    type Boxed<E> = BoxBody<Bytes, E>;
+    type Unsync<E> = UnsyncBoxBody<Bytes, E>;
+
+    clone_of::<Full<Bytes>, B>(body)
+        .or_else(|| clone_of::<Empty<Bytes>, B>(body))
+        .or_else(|| clone_of::<(), B>(body))
+        .or_else(|| empty_of::<String, B>(body))
+        .or_else(|| empty_of::<Boxed<Infallible>, B>(body))
+        .or_else(|| empty_of::<Boxed<BoxError>, B>(body))
+        .or_else(|| empty_of::<Boxed<std::io::Error>, B>(body))
+        .or_else(|| empty_of::<Unsync<Infallible>, B>(body))
+        .or_else(|| empty_of::<Unsync<BoxError>, B>(body))
+        .or_else(|| empty_of::<Unsync<std::io::Error>, B>(body))
+}
+
+#[inline]
+fn clone_of<T: Clone + 'static, B: 'static>(body: &B) -> Option<B> {
+    (body as &dyn Any).downcast_ref::<T>().cloned().and_then(same)
+}
+
+#[inline]
+fn empty_of<T: Body + Default + 'static, B: 'static>(body: &B) -> Option<B> {
+    let body = (body as &dyn Any).downcast_ref::<T>()?;
+    body.is_end_stream().then(T::default).and_then(same)
+}
+
+/// A value of the one type as one of the other, if the two are the same.
+#[inline]
+fn same<T: 'static, B: 'static>(value: T) -> Option<B> {
+    let mut value = Some(value);
+    (&mut value as &mut dyn Any).downcast_mut::<Option<B>>()?.take()
+}

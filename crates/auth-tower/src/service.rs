@@ -1,0 +1,150 @@
+//! The service: what a request passes through.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use auth_core::{Authenticator, Target};
+use http::header::{AUTHORIZATION, Entry};
+use http::{Request, Response, Uri};
+use tower_service::Service;
+
+use crate::error::BoxError;
+use crate::future::{ResponseFuture, Sent, copy_head};
+use crate::replay::{Auto, Replay};
+
+/// A client whose requests carry a token. Made by [`AuthLayer`](crate::AuthLayer).
+///
+/// # Readiness
+///
+/// `poll_ready` is the inner service's. A request that has to wait for a token gives the inner service's readiness back (it
+/// drops the service that was ready, and makes a clone ready when the token is there), so that a limit shared with the
+/// issuer's own calls cannot deadlock. What this cannot help: *another* clone that was made ready and is kept unused holds
+/// its permit, as it does in every tower stack.
+pub struct Auth<S, R = Auto> {
+    inner: S,
+    shared: Arc<Shared<S>>,
+    replay: R,
+}
+
+/// What all clones of a service and their responses share.
+pub(crate) struct Shared<S> {
+    pub(crate) authenticator: Authenticator,
+    /// Whether a relative URI gets the token, once it is known where it leads.
+    relative: Option<bool>,
+    /// Cloned for a replay only, so that a request that is not refused clones nothing.
+    template: Mutex<S>,
+}
+
+impl<S: Clone> Shared<S> {
+    pub(crate) fn new(authenticator: Authenticator, relative: Option<bool>, template: S) -> Self {
+        Self { authenticator, relative, template: Mutex::new(template) }
+    }
+
+    /// A service that was never made ready.
+    pub(crate) fn fresh(&self) -> S {
+        self.template.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl<S> Shared<S> {
+    #[inline]
+    fn target(&self, uri: &Uri) -> Target {
+        match (self.authenticator.target(uri), self.relative) {
+            (Target::Relative, Some(true)) => Target::Bound,
+            (Target::Relative, Some(false)) => Target::Foreign,
+            (target, _) => target,
+        }
+    }
+}
+
+impl<S, R> Auth<S, R> {
+    pub(crate) fn new(inner: S, shared: Arc<Shared<S>>, replay: R) -> Self {
+        Self { inner, shared, replay }
+    }
+
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+}
+
+impl<S, B, ResB, R> Service<Request<B>> for Auth<S, R>
+where
+    S: Service<Request<B>, Response = Response<ResB>> + Clone,
+    S::Error: Into<BoxError>,
+    R: Replay<B>,
+{
+    type Response = Response<ResB>;
+    type Error = BoxError;
+    type Future = ResponseFuture<S, B>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    #[inline]
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        match self.shared.target(request.uri()) {
+            Target::Bound => {}
+            Target::Foreign => return ResponseFuture::calling(self.inner.call(request), None),
+            Target::Relative => {
+                return ResponseFuture::failed(self.shared.authenticator.relative_uri_error());
+            }
+        }
+        // Before the header is set: the copy gets the token of its own time.
+        let spare = match self.replay.replay(request.body(), request.extensions()) {
+            Some(body) if !request.headers().contains_key(AUTHORIZATION) => {
+                Some(copy_head(&request, body))
+            }
+            _ => None,
+        };
+        let Entry::Vacant(header) = request.headers_mut().entry(AUTHORIZATION) else {
+            return ResponseFuture::calling(self.inner.call(request), None);
+        };
+        match self.shared.authenticator.try_authorization() {
+            Some(authorization) => {
+                let generation = authorization.generation();
+                header.insert(authorization.into_header());
+                let sent = Sent::new(generation, self.shared.clone(), spare);
+                ResponseFuture::calling(self.inner.call(request), Some(sent))
+            }
+            None => self.wait(request, spare),
+        }
+    }
+}
+
+impl<S: Clone, R> Auth<S, R> {
+    #[cold]
+    #[inline(never)]
+    fn wait<B, ResB>(
+        &mut self,
+        request: Request<B>,
+        spare: Option<Box<Request<B>>>,
+    ) -> ResponseFuture<S, B>
+    where
+        S: Service<Request<B>, Response = Response<ResB>>,
+    {
+        // The inner service that is ready may hold a permit that the issuer's calls need.
+        let unready = self.inner.clone();
+        drop(std::mem::replace(&mut self.inner, unready));
+        ResponseFuture::waiting(self.inner.clone(), request, self.shared.clone(), spare)
+    }
+}
+
+impl<S: Clone, R: Clone> Clone for Auth<S, R> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), shared: self.shared.clone(), replay: self.replay.clone() }
+    }
+}
+
+impl<S: fmt::Debug, R: fmt::Debug> fmt::Debug for Auth<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth")
+            .field("inner", &self.inner)
+            .field("authenticator", &self.shared.authenticator)
+            .field("replay", &self.replay)
+            .finish()
+    }
+}
