@@ -323,13 +323,14 @@ impl Shared {
 
     /// After a flight without a token: what is at hand is served on, and not renewed before another attempt makes sense.
     fn put_off(&self, need: &Need, error: &Error, now: Now) {
-        tracing::warn!(
-            credential = %self.renewal.name,
-            cause = %need.cause,
-            error = error as &dyn std::error::Error,
-            "no token"
-        );
         let mut slow = self.lock();
+        // Once for each thing that goes wrong, not for each caller whom it still stops.
+        if slow.last_error.as_ref().is_some_and(|last| last.is_like(error)) {
+            tracing::debug!(credential = %self.renewal.name, cause = %need.cause, %error, "still no token");
+        } else {
+            let source = std::error::Error::source(error);
+            tracing::warn!(credential = %self.renewal.name, cause = %need.cause, %error, source, "no token");
+        }
         slow.last_error = Some(error.clone());
         let Some(snapshot) = self.snapshot.load_full() else { return };
         if need.current.is_none_or(|current| current.id != snapshot.id) {

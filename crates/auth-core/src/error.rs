@@ -106,6 +106,11 @@ impl Error {
         self.0.retry_at.map(Into::into)
     }
 
+    /// Whether the two say that the same thing is wrong.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        self.0.kind == other.0.kind
+    }
+
     pub(crate) fn retry_timestamp(&self) -> Option<Timestamp> {
         self.0.retry_at
     }

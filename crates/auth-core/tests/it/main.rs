@@ -1,0 +1,15 @@
+//! The authenticator against a scripted issuer, in tokio's paused time.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod budget;
+mod clocks;
+mod config;
+mod flight;
+mod issuer_answers;
+mod refusal;
+mod secrecy;
+mod sharing;
+mod status;
+mod store;
+mod support;

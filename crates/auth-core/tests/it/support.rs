@@ -1,0 +1,245 @@
+//! A scripted issuer behind the transport, and stores that misbehave.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use auth_core::{
+    Authenticator, BoxFuture, Builder, ClientCredentials, Clock, LedgerKey, MemoryStore, Now,
+    Store, StoreError, Stored, Timestamp, TokioClock, Transport, TransportError, Version,
+    VersionedCell, Written,
+};
+use bytes::Bytes;
+use http::{Request, Response};
+use tokio::sync::Notify;
+
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const HOUR: Duration = Duration::from_secs(60 * 60);
+pub(crate) const SECRET: &str = "canary-secret-4711";
+
+/// One answer of the issuer.
+pub(crate) enum Step {
+    /// A token that is named after its number, for this many seconds.
+    Token(u64),
+    /// This response.
+    Answer(Response<Bytes>),
+    /// The answer after next, once the gate is opened.
+    Gate(Arc<Notify>),
+    /// Nothing, ever.
+    Hang,
+    Panic,
+    NotSent,
+    Broken,
+}
+
+/// An issuer. Plays its script, then gives 24-hour tokens.
+#[derive(Clone, Default)]
+pub(crate) struct Issuer(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    script: Mutex<VecDeque<Step>>,
+    always: Mutex<Option<u16>>,
+    requests: AtomicUsize,
+    tokens: AtomicUsize,
+    arrived: Notify,
+}
+
+impl Issuer {
+    pub(crate) fn new(script: impl IntoIterator<Item = Step>) -> Self {
+        let issuer = Self::default();
+        issuer.then(script);
+        issuer
+    }
+
+    pub(crate) fn then(&self, script: impl IntoIterator<Item = Step>) {
+        self.0.script.lock().unwrap().extend(script);
+    }
+
+    /// Answers everything beyond the script with this status.
+    pub(crate) fn always(&self, status: Option<u16>) {
+        *self.0.always.lock().unwrap() = status;
+    }
+
+    /// Token requests that reached this issuer.
+    pub(crate) fn requests(&self) -> usize {
+        self.0.requests.load(SeqCst)
+    }
+
+    /// Waits for the next token request to arrive.
+    pub(crate) async fn arrival(&self) {
+        self.0.arrived.notified().await;
+    }
+
+    async fn play(&self) -> Result<Response<Bytes>, TransportError> {
+        loop {
+            let step = self.0.script.lock().unwrap().pop_front();
+            let always = *self.0.always.lock().unwrap();
+            match (step, always) {
+                (Some(Step::Gate(gate)), _) => gate.notified().await,
+                (Some(Step::Token(seconds)), _) => return Ok(self.token(seconds)),
+                (Some(Step::Answer(response)), _) => return Ok(response),
+                (Some(Step::Hang), _) => std::future::pending().await,
+                (Some(Step::Panic), _) => panic!("a planted panic"),
+                (Some(Step::NotSent), _) => {
+                    return Err(TransportError::not_sent("connection refused"));
+                }
+                (Some(Step::Broken), _) => {
+                    return Err(TransportError::in_doubt("connection reset"));
+                }
+                (None, Some(status)) => return Ok(answer(status, "application/json", "")),
+                (None, None) => return Ok(self.token(86_400)),
+            }
+        }
+    }
+
+    fn token(&self, seconds: u64) -> Response<Bytes> {
+        let number = self.0.tokens.fetch_add(1, SeqCst) + 1;
+        let body = format!(
+            r#"{{"access_token":"token-{number}","token_type":"Bearer","expires_in":{seconds}}}"#
+        );
+        answer(200, "application/json", &body)
+    }
+}
+
+impl Transport for Issuer {
+    fn send(
+        &self,
+        request: Request<Bytes>,
+        _: Duration,
+    ) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
+        assert_eq!(request.method(), "POST");
+        self.0.requests.fetch_add(1, SeqCst);
+        self.0.arrived.notify_one();
+        Box::pin(self.play())
+    }
+}
+
+pub(crate) fn answer(status: u16, content_type: &str, body: &str) -> Response<Bytes> {
+    let response = Response::builder().status(status).header("content-type", content_type);
+    response.body(Bytes::from(body.to_owned())).unwrap()
+}
+
+pub(crate) fn refusal(status: u16, code: &str) -> Step {
+    Step::Answer(answer(status, "application/json", &format!(r#"{{"error":"{code}"}}"#)))
+}
+
+pub(crate) fn credentials() -> ClientCredentials {
+    ClientCredentials::new("client", SECRET)
+        .token_endpoint("https://issuer.example/oauth/token")
+        .audience("https://api.example")
+}
+
+/// A clock that the test keeps a handle on.
+#[derive(Clone, Debug)]
+pub(crate) struct SharedClock(pub(crate) Arc<TokioClock>);
+
+impl Clock for SharedClock {
+    fn coarse(&self) -> Timestamp {
+        self.0.coarse()
+    }
+
+    fn now(&self) -> Now {
+        self.0.now()
+    }
+}
+
+impl SharedClock {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(TokioClock::new()))
+    }
+
+    pub(crate) fn until(&self, time: std::time::SystemTime) -> Duration {
+        Timestamp::from(time).saturating_since(self.0.coarse())
+    }
+}
+
+/// An authenticator with a memory of its own and a clock that follows tokio's time.
+pub(crate) fn builder(issuer: &Issuer) -> (Builder, SharedClock) {
+    let clock = SharedClock::new();
+    let builder = Authenticator::builder(credentials())
+        .store(Store::new(MemoryStore::new()))
+        .transport(issuer.clone())
+        .clock(clock.clone());
+    (builder, clock)
+}
+
+pub(crate) fn authenticator(issuer: &Issuer) -> (Authenticator, SharedClock) {
+    let (builder, clock) = builder(issuer);
+    (builder.build().unwrap(), clock)
+}
+
+pub(crate) fn text(authorization: &auth_core::Authorization) -> &str {
+    authorization.header().to_str().unwrap()
+}
+
+/// Lets every task that can run do so, without moving the clock far.
+pub(crate) async fn settle() {
+    for _ in 0..64 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A store over memory that can be told to fail or to hang.
+#[derive(Clone, Default)]
+pub(crate) struct Moody {
+    memory: Arc<MemoryStore>,
+    pub(crate) fails: Arc<AtomicBool>,
+    pub(crate) hangs: Arc<AtomicBool>,
+    /// The next writes are done, and their answer is lost.
+    pub(crate) loses_answers: Arc<AtomicUsize>,
+    pub(crate) written: Arc<AtomicUsize>,
+}
+
+impl fmt::Debug for Moody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Moody")
+    }
+}
+
+impl Moody {
+    async fn mood(&self) -> Result<(), StoreError> {
+        if self.hangs.load(SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        if self.fails.load(SeqCst) {
+            return Err(StoreError::new("no space left on device")
+                .with_source(std::io::Error::other("ENOSPC")));
+        }
+        Ok(())
+    }
+}
+
+impl VersionedCell for Moody {
+    fn read<'a>(&'a self, key: &'a LedgerKey) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
+        Box::pin(async move {
+            self.mood().await?;
+            self.memory.read(key).await
+        })
+    }
+
+    fn write<'a>(
+        &'a self,
+        key: &'a LedgerKey,
+        expected: Option<Version>,
+        record: Vec<u8>,
+    ) -> BoxFuture<'a, Result<Written, StoreError>> {
+        Box::pin(async move {
+            self.mood().await?;
+            let written = self.memory.write(key, expected, record).await?;
+            self.written.fetch_add(1, SeqCst);
+            let lose = self.loses_answers.load(SeqCst) > 0;
+            if lose {
+                self.loses_answers.fetch_sub(1, SeqCst);
+                return Ok(Written::Unknown);
+            }
+            Ok(written)
+        })
+    }
+
+    fn is_durable(&self) -> bool {
+        true
+    }
+}
