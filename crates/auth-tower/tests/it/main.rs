@@ -1,0 +1,14 @@
+//! The layer over tower's mocks in paused time, and over hyper and real sockets on loopback.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod allocations;
+mod bodies;
+mod destination;
+mod hyper_stack;
+mod limits;
+mod mock;
+mod refusal;
+mod support;
+mod tls;
+mod transports;
