@@ -1,0 +1,15 @@
+//! What the middleware and the transport promise, over real connections of the loopback interface.
+
+#![allow(clippy::unwrap_used, reason = "a helper of a test may panic as a test may")]
+
+mod exchange;
+mod harness;
+mod peer;
+mod proxy;
+mod redirect;
+mod refusal;
+mod request;
+mod retry;
+mod secrecy;
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+mod tls;
