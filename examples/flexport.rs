@@ -1,0 +1,54 @@
+//! Flexport's API v2 with API credentials: the first page of shipments.
+//!
+//! ```sh
+//! FLEXPORT_CLIENT_ID=… FLEXPORT_CLIENT_SECRET=… cargo run --example flexport
+//! ```
+//!
+//! It spends one of the ten token requests a day each time it is run, since it keeps its ledger in memory.
+
+use std::process::ExitCode;
+
+use auth_core::{Authenticator, ClientAuth, ClientCredentials, Quota, Store};
+use auth_reqwest::{AuthMiddleware, ReqwestTransport, same_origin_redirects};
+use reqwest_middleware::ClientBuilder;
+
+#[tokio::main]
+async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let (Ok(id), Ok(secret)) =
+        (std::env::var("FLEXPORT_CLIENT_ID"), std::env::var("FLEXPORT_CLIENT_SECRET"))
+    else {
+        eprintln!(
+            "flexport: set FLEXPORT_CLIENT_ID and FLEXPORT_CLIENT_SECRET (Settings → API → \"Create API credentials\")"
+        );
+        return Ok(ExitCode::from(2));
+    };
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+
+    let credentials = ClientCredentials::new(id, secret)
+        .token_endpoint("https://api.flexport.com/oauth/token")
+        .audience("https://api.flexport.com")
+        .client_auth(ClientAuth::PostJson);
+    let authenticator = Authenticator::builder(credentials)
+        .name("flexport")
+        .quota(Quota::per_day(10))
+        .store(Store::memory())
+        .transport(ReqwestTransport::new()?)
+        .build()?;
+    let client = reqwest::Client::builder().redirect(same_origin_redirects()).build()?;
+    let client =
+        ClientBuilder::new(client).with(AuthMiddleware::new(authenticator.clone())).build();
+
+    let request = client.get("https://api.flexport.com/shipments").header("Flexport-Version", "2");
+    match request.send().await {
+        Ok(response) => {
+            println!("{}", response.status());
+            println!("{}", response.json::<serde_json::Value>().await?);
+        }
+        Err(error) => match auth_reqwest::error(&error) {
+            Some(no_token) => eprintln!("flexport: {no_token}"),
+            None => eprintln!("flexport: {error}"),
+        },
+    }
+    eprintln!("{}", authenticator.status().await);
+    Ok(ExitCode::SUCCESS)
+}
