@@ -106,7 +106,8 @@ impl Builder {
         self
     }
 
-    /// How long one token request may take, from the connection to the last byte: 100 ms to 120 s.
+    /// How long one token request may take, from the connection to the last byte: 100 ms to 120 s. A deadline that comes
+    /// while the transport still connects costs a unit, so keep it above the time that the transport allows for that.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self

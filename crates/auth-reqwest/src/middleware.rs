@@ -1,16 +1,17 @@
 //! The middleware: a header on the way out, one replay after a 401.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use async_trait::async_trait;
-use auth_core::{Authenticator, Target};
+use auth_core::{Authenticator, Origin};
 use http::header::AUTHORIZATION;
 use http::{Extensions, StatusCode};
-use reqwest::{Request, Response};
+use reqwest::{Request, Response, Url};
 use reqwest_middleware::{Middleware, Next};
 
 use crate::error::no_token;
-use crate::origin::Destination;
+use crate::origin::is_answer_of;
 
 /// Gives requests to the credential's origins its token.
 ///
@@ -89,13 +90,14 @@ impl AuthMiddleware {
         Self { authenticator }
     }
 
-    /// Where `request` goes, if it is to carry the token.
-    fn bound(&self, request: &Request) -> Option<Destination> {
-        if request.headers().contains_key(AUTHORIZATION) {
-            return None;
-        }
-        let destination = Destination::of(request.url())?;
-        (self.authenticator.target(destination.uri()) == Target::Bound).then_some(destination)
+    /// Whether `request` is to carry the token.
+    fn is_bound(&self, request: &Request) -> bool {
+        let to = request.url();
+        let covers = |origin: &Origin| {
+            to.host_str().is_some_and(|host| origin.covers_parts(to.scheme(), host, to.port()))
+        };
+        !request.headers().contains_key(AUTHORIZATION)
+            && self.authenticator.origins().iter().any(covers)
     }
 }
 
@@ -107,18 +109,23 @@ impl Middleware for AuthMiddleware {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
-        let Some(destination) = self.bound(&request) else {
+        if !self.is_bound(&request) {
             return next.run(request, extensions).await;
-        };
+        }
         let authorization = self.authenticator.authorization().await.map_err(no_token)?;
         let again = request.try_clone();
+        // The copy knows where the request goes; only a request without one needs a copy of its URL.
+        let to = again
+            .as_ref()
+            .map_or_else(|| Cow::Owned(request.url().clone()), |again| Cow::Borrowed(again.url()));
         let sent = authorization.generation();
         request.headers_mut().insert(AUTHORIZATION, authorization.into_header());
         let response = next.clone().run(request, extensions).await?;
-        if !refuses(&response, &destination) {
+        if !refuses(&response, &to) {
             return Ok(response);
         }
 
+        let to = to.into_owned();
         let Some(mut again) = again else {
             self.authenticator.refuse(sent);
             return Ok(response);
@@ -129,7 +136,7 @@ impl Middleware for AuthMiddleware {
         let sent = newer.generation();
         again.headers_mut().insert(AUTHORIZATION, newer.into_header());
         let response = next.run(again, extensions).await?;
-        if refuses(&response, &destination) {
+        if refuses(&response, &to) {
             self.authenticator.refuse(sent);
         }
         Ok(response)
@@ -143,6 +150,6 @@ impl fmt::Debug for AuthMiddleware {
 }
 
 /// Whether the API says that the token it was sent is not valid (RFC 6750 §3.1).
-fn refuses(response: &Response, destination: &Destination) -> bool {
-    response.status() == StatusCode::UNAUTHORIZED && destination.answered_from(response.url())
+fn refuses(response: &Response, to: &Url) -> bool {
+    response.status() == StatusCode::UNAUTHORIZED && is_answer_of(to, response.url())
 }

@@ -29,7 +29,9 @@ pub const LONGEST_ANSWER: usize = 64 * 1024;
 /// - sends each request at most once: no retries of any kind, a fresh connection rather than a pooled one,
 /// - follows no redirects and uses no proxy that the user did not ask for,
 /// - does not decompress, and reads at most [`LONGEST_ANSWER`] of a body ([`TransportError::body_too_long`] beyond it),
-/// - checks the server's certificate before anything is sent.
+/// - checks the server's certificate before anything is sent,
+/// - gives the connection less time than the deadline, and answers [`TransportError::not_sent`] when it is not up by then: an
+///   issuer that cannot be reached then costs nothing.
 pub trait Transport: Send + Sync + 'static {
     /// Sends `request` and reads the whole answer. The caller drops the future after `deadline`; a transport that knows more
     /// may end sooner.
@@ -90,6 +92,21 @@ impl TransportError {
     /// Whether the request is known not to have left.
     pub fn is_not_sent(&self) -> bool {
         self.kind == TransportErrorKind::NotSent
+    }
+
+    /// Whether the request may have reached the issuer, and broke off then.
+    pub fn is_in_doubt(&self) -> bool {
+        self.kind == TransportErrorKind::InDoubt
+    }
+
+    /// Whether there was no whole answer in time.
+    pub fn is_timeout(&self) -> bool {
+        self.kind == TransportErrorKind::Timeout
+    }
+
+    /// Whether the answer was longer than [`LONGEST_ANSWER`].
+    pub fn is_body_too_long(&self) -> bool {
+        self.kind == TransportErrorKind::BodyTooLong
     }
 }
 

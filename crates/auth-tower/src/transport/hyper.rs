@@ -13,13 +13,18 @@ use hyper_util::rt::TokioExecutor;
 
 use super::collect;
 
+/// Half of the default deadline, so that an issuer that cannot be reached is told from one that does not answer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Carries token requests over hyper-util's client: a connection for each request, no retries, no redirects, no proxy.
 ///
 /// TLS is the connector's business: give [`new`](Self::new) an `HttpsConnector` of hyper-rustls or hyper-tls. The scheme of
 /// the token endpoint is checked when the authenticator is built, so a connector that speaks plain http as well (as
 /// hyper-rustls' `https_or_http` does) is not asked to.
 ///
-/// A request that fails before its connection is up, a TLS handshake included, costs nothing.
+/// A request that fails before its connection is up, a TLS handshake included, costs nothing. So give the connector a
+/// timeout below the authenticator's deadline (`HttpConnector::set_connect_timeout`): an issuer that cannot be reached then
+/// costs nothing either.
 pub struct HyperTransport<C> {
     client: Client<C, Full<Bytes>>,
 }
@@ -36,10 +41,11 @@ impl<C: Connect + Clone> HyperTransport<C> {
 }
 
 impl HyperTransport<HttpConnector> {
-    /// Without TLS: for an issuer on loopback.
+    /// Without TLS, with 5 s to connect: for an issuer on loopback.
     pub fn plain() -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
         Self::new(connector)
     }
 }

@@ -24,7 +24,8 @@ where
 {
     let (head, body) = response.into_parts();
     let mut body = pin!(body);
-    let mut answer = BytesMut::new();
+    // Allocated once: a buffer that grows leaves copies of the token behind that nobody wipes.
+    let mut answer = BytesMut::with_capacity(LONGEST_ANSWER);
     while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
         let Ok(mut data) = frame.map_err(TransportError::in_doubt)?.into_data() else { continue };
         if data.remaining() > LONGEST_ANSWER - answer.len() {
