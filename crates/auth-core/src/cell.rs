@@ -73,7 +73,7 @@ impl Cell {
         expected: Option<Version>,
         record: &mut Record,
     ) -> Result<Written, CellError> {
-        record.seq += 1;
+        record.seq = record.seq.saturating_add(1);
         let write = self.store.cell().write(&self.key, expected, record.encode());
         match tokio::time::timeout(DEADLINE, write).await {
             Ok(Ok(written)) => {
@@ -107,6 +107,10 @@ impl Cell {
 impl CellError {
     fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), source: None }
+    }
+
+    pub(crate) fn undecided() -> Self {
+        Self::new("the store cannot tell whether it has written, again and again")
     }
 
     fn slow() -> Self {

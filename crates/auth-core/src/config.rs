@@ -1,5 +1,6 @@
 //! From what a user writes down to an authenticator: checked once, at the earliest moment.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, LazyLock, Once};
 use std::time::Duration;
 use std::{fmt, mem};
@@ -10,18 +11,19 @@ use crate::clock::{Clock, SystemClock};
 use crate::credentials::ClientCredentials;
 use crate::error::ConfigError;
 use crate::fingerprint::Fingerprint;
+use crate::hold::Identity;
 use crate::origin::Origin;
 use crate::quota::Quota;
-use crate::record::Identity;
-use crate::renewal::Renewal;
+use crate::renewal::{OpenFlights, Renewal};
 use crate::seal::Keys;
 use crate::store::{LedgerKey, Store};
 use crate::wire::Transport;
 use crate::wire::endpoint::HttpUrl;
 
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
+/// The slack of the shortest windows, 60 s, must cover the way to the issuer.
 const DEADLINES: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(100)..=Duration::from_secs(120);
+    Duration::from_millis(100)..=Duration::from_secs(50);
 
 impl Authenticator {
     /// Begins to configure one; see [`Builder`] for what there is to choose.
@@ -106,7 +108,7 @@ impl Builder {
         self
     }
 
-    /// How long one token request may take, from the connection to the last byte: 100 ms to 120 s. A deadline that comes
+    /// How long one token request may take, from the connection to the last byte: 100 ms to 50 s. A deadline that comes
     /// while the transport still connects costs a unit, so keep it above the time that the transport allows for that.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
@@ -151,7 +153,7 @@ impl Builder {
         };
         self.quota.check()?;
         if !DEADLINES.contains(&self.deadline) {
-            return Err(ConfigError::new("deadline", "must be between 100 ms and 120 s"));
+            return Err(ConfigError::new("deadline", "must be between 100 ms and 50 s"));
         }
         if self.default_lifetime.is_some_and(|lifetime| lifetime.is_zero()) {
             return Err(ConfigError::new(
@@ -183,7 +185,8 @@ impl Builder {
             clock: self.clock.clone(),
             deadline: self.deadline,
             default_lifetime: self.default_lifetime,
-            unsettled: std::sync::Mutex::default(),
+            open: OpenFlights::default(),
+            step: AtomicU64::new(0),
         };
         Ok(Authenticator::new(renewal, self.clock, origins, jitter(identity.request)))
     }

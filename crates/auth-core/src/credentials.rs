@@ -49,7 +49,7 @@ impl ClientCredentials {
         }
     }
 
-    /// Where tokens are given: an absolute https URL (RFC 6749 §3.2). What the issuer counts is the pair of this URL and
+    /// Where tokens are given: an absolute https URL (RFC 6749 §3.2), without a secret in it. What the issuer counts is the pair of this URL and
     /// the client id, so all authenticators of one client should spell it alike.
     #[must_use]
     pub fn token_endpoint(mut self, url: impl Into<String>) -> Self {
@@ -110,6 +110,12 @@ impl ClientCredentials {
             return Err(ConfigError::new("token_endpoint", "is missing"));
         };
         let endpoint = HttpUrl::parse("token_endpoint", endpoint, insecure_loopback)?;
+        if self.client_auth == ClientAuth::BasicRaw && self.client_id.contains(':') {
+            return Err(ConfigError::new(
+                "client_id",
+                "has a colon, which `BasicRaw` cannot send (RFC 7617 section 2)",
+            ));
+        }
         if let Some(audience) = &self.audience {
             text("audience", audience)?;
             if audience.contains(char::is_whitespace) {
@@ -164,7 +170,10 @@ impl fmt::Debug for ClientCredentials {
         // Extra parameters may be secrets too.
         f.debug_struct("ClientCredentials")
             .field("client_id", &self.client_id)
-            .field("token_endpoint", &self.token_endpoint)
+            .field(
+                "token_endpoint",
+                &self.token_endpoint.as_deref().and_then(|url| url.split('?').next()),
+            )
             .field("audience", &self.audience)
             .field("scopes", &self.scopes)
             .field("client_auth", &self.client_auth)

@@ -60,8 +60,8 @@ impl Error {
     }
 
     pub(crate) fn refused_again(credential: Arc<str>, retry_at: Timestamp) -> Self {
-        let message = "a token that was fetched because the API had refused the one before is refused as well; \
-                       no further one is fetched for this"
+        let message = "the API refused the token, and the token request that answered a refusal before did not help; \
+                       no more than one an hour is made for this"
             .to_owned();
         Self::build(Kind::RefusedAgain, credential, message, Some(retry_at), None)
     }

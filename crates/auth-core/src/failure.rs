@@ -25,6 +25,8 @@ pub(crate) enum FailureKind {
     Junk,
     /// There is a token in the answer, and it cannot be used.
     Unusable,
+    /// There is a token in the answer, and it lives so shortly that the quota cannot keep up.
+    ShortLived,
     /// There was no answer in time.
     Timeout,
     /// The exchange broke after the request may have been sent.
@@ -55,7 +57,7 @@ impl FailureKind {
     pub(crate) fn scope(self) -> Scope {
         match self {
             Self::InvalidClient => Scope::Credential,
-            Self::Rejected | Self::Unusable => Scope::Request,
+            Self::Rejected | Self::Unusable | Self::ShortLived => Scope::Request,
             Self::OverQuota
             | Self::Unavailable
             | Self::Redirect
@@ -75,6 +77,7 @@ impl FailureKind {
             Self::OverQuota
             | Self::Unavailable
             | Self::Junk
+            | Self::ShortLived
             | Self::Timeout
             | Self::Transport
             | Self::NotSent

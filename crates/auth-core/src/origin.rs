@@ -38,8 +38,13 @@ impl Origin {
     /// Whether a request to `uri` goes to this origin. Allocates nothing.
     #[inline]
     pub fn covers(&self, uri: &Uri) -> bool {
-        let (Some(scheme), Some(host)) = (uri.scheme_str(), uri.host()) else { return false };
-        self.covers_parts(scheme, host, uri.port_u16())
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+            return false;
+        };
+        let port = authority.port_u16();
+        // `Authority` lets ports pass that are no numbers; such an authority is nobody's origin.
+        let well_formed = port.is_some() || authority.as_str().ends_with(authority.host());
+        well_formed && self.covers_parts(scheme, authority.host(), port)
     }
 
     /// Whether a request to these parts of a URL goes to this origin; no port is the scheme's own. IPv6 addresses are in
@@ -112,6 +117,8 @@ mod tests {
             "https://evil/a.example",
             "https://a.example@evil/",
             "https://a.example./",
+            "https://a.example:99999/",
+            "https://a.example:/",
             "/v2",
             "a.example:443",
         ] {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{Now, Timestamp};
 use crate::failure::{Failure, FailureKind, Scope};
 use crate::fingerprint::Fingerprint;
+use crate::hold::{Hold, Holds, Identity};
 use crate::id::{FlightId, TokenId};
 use crate::lifetime::Lifetime;
 use crate::quota::ledger::{Ledger, Outcome, Spend};
@@ -19,8 +20,14 @@ use crate::quota::{Cause, Quota, pace};
 /// The newest layout that this version reads and writes.
 const SCHEMA: u32 = 1;
 
+/// The longest time to live of a flight that is believed.
+const LONGEST_FLIGHT: Duration = Duration::from_secs(120);
+
 /// How long an `invalid_client` stands: one attempt a day, unless the credential changes.
 const CREDENTIAL_HOLD: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Tokens that live shorter than this count as failures where there is a quota: they are used, and the next one is paced.
+const SHORTEST: Duration = Duration::from_secs(60);
 
 /// The longest hold that an issuer's word sets, unless a window is longer.
 const LONGEST_HOLD: Duration = Duration::from_secs(25 * 60 * 60);
@@ -52,33 +59,9 @@ pub(crate) struct Flight {
 
 impl Flight {
     pub(crate) fn ttl(&self) -> Duration {
-        Duration::from_millis(self.ttl_ms)
+        // A record is no reason to wait for ever.
+        Duration::from_millis(self.ttl_ms).min(LONGEST_FLIGHT)
     }
-}
-
-/// Why no request may be sent for now, by whom it concerns.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Holds {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    issuer: Option<Hold>,
-    #[serde(default)]
-    credentials: BTreeMap<Fingerprint, Hold>,
-    #[serde(default)]
-    requests: BTreeMap<Fingerprint, Hold>,
-}
-
-/// The last failure, and until when it keeps others from trying.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Hold {
-    pub(crate) kind: FailureKind,
-    pub(crate) detail: String,
-    at: Timestamp,
-    pub(crate) until: Timestamp,
-    /// Set by the pace of renewals ahead of time alone: it does not stop a caller that has no token.
-    proactive: bool,
-    /// How many requests in a row never left this machine.
-    #[serde(default)]
-    unsent: u32,
 }
 
 /// A token for other processes and later ones. The token itself is sealed.
@@ -109,11 +92,14 @@ impl fmt::Debug for StoredToken {
     }
 }
 
-/// Which token, and with which credential: what a request is held against.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Identity {
-    pub(crate) request: Fingerprint,
-    pub(crate) credential: Fingerprint,
+/// What a change of the record is judged by.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms<'a> {
+    pub(crate) identity: Identity,
+    pub(crate) quota: &'a Quota,
+    /// The end of the token at hand: the failures of renewals ahead of time are spread until then.
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) now: Now,
 }
 
 /// Why a stored record cannot be used. Nothing is spent on such a record.
@@ -175,139 +161,133 @@ impl Record {
 
     /// Writes one token request down, with the flight that others will wait for.
     pub(crate) fn begin(&mut self, spend: Spend, ttl: Duration, quota: &Quota) {
+        let now = Now { wall: spend.at, boot: spend.boot };
+        self.holds.prune(now);
+        // A flight whose spend is forgotten is one that nobody asked for any more.
+        let spends = self.ledger.spends();
+        self.flights.retain(|_, flight| spends.iter().any(|spend| spend.id == flight.id));
         let flight =
             Flight { id: spend.id, ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX) };
         self.flights.insert(spend.fingerprint, flight);
-        let now = Now { wall: spend.at, boot: spend.boot };
         self.ledger.append(spend, quota, now);
     }
 
     /// The flight brought a token. Touches only its own flight, and nothing that a later spend left.
-    pub(crate) fn settle_token(
-        &mut self,
-        flight: FlightId,
-        identity: Identity,
-        token: StoredToken,
-        now: Now,
-    ) {
-        let Some(at) = self.close(flight, identity.request, Outcome::Token) else { return };
-        self.holds.clear(identity, at);
-        self.tokens.retain(|_, kept| kept.expires_at() > now.wall);
-        let newest = self.tokens.get(&identity.request).is_none_or(|kept| kept.sent <= token.sent);
-        if newest {
-            self.tokens.insert(identity.request, token);
+    pub(crate) fn settle_token(&mut self, flight: FlightId, token: StoredToken, terms: &Terms<'_>) {
+        let Some((sent, cause)) = self.close(flight, terms.identity.request, Outcome::Token) else {
+            return;
+        };
+        self.holds.clear(terms.identity, sent, terms.now);
+        if token.lifetime().whole() < SHORTEST && !terms.quota.windows().is_empty() {
+            let Terms { quota, .. } = terms;
+            let lifetime = token.lifetime_ms;
+            let detail = format!(
+                "the issuer's tokens live {lifetime} ms, and the quota is {quota}: it cannot keep up"
+            );
+            let failure = Failure::new(FailureKind::ShortLived, detail);
+            self.close(flight, terms.identity.request, Outcome::Failed(failure.kind));
+            self.hold_back(&failure, sent, cause, terms);
+        }
+        self.tokens.retain(|_, kept| kept.expires_at() > terms.now.wall);
+        let kept = self.tokens.get(&terms.identity.request);
+        if kept.is_none_or(|kept| kept.sent <= token.sent) {
+            self.tokens.insert(terms.identity.request, token);
         }
     }
 
     /// The flight brought no token: sets the hold that its kind asks for, and says until when.
-    ///
-    /// `expires_at` is the end of the token at hand, for a renewal ahead of time: its attempts are spread until then.
     pub(crate) fn settle_failure(
         &mut self,
         flight: FlightId,
-        identity: Identity,
         failure: &Failure,
-        quota: &Quota,
-        expires_at: Option<Timestamp>,
-        now: Now,
+        terms: &Terms<'_>,
     ) -> Option<Timestamp> {
-        let at = self.close(flight, identity.request, Outcome::Failed(failure.kind))?;
-        let cause = self.ledger.spends().iter().find(|spend| spend.id == flight)?.cause;
-        let mut hold = Hold {
-            kind: failure.kind,
-            detail: failure.detail.clone(),
-            at,
-            until: at,
-            proactive: cause.is_proactive() && failure.retry_after.is_none(),
-            unsent: 0,
-        };
-        match failure.kind {
-            FailureKind::NotSent => {
-                self.ledger.give_back(flight);
-                hold.unsent =
-                    self.holds.issuer.as_ref().map_or(0, |hold| hold.unsent).saturating_add(1);
-                hold.until = now.wall + pace::unsent_gap(hold.unsent);
-            }
-            FailureKind::InvalidClient => {
-                hold.until = at + CREDENTIAL_HOLD;
-                hold.proactive = false;
-            }
-            kind => hold.until = at + self.gap(kind.scope(), identity, cause, quota, expires_at),
+        let (sent, cause) =
+            self.close(flight, terms.identity.request, Outcome::Failed(failure.kind))?;
+        if failure.kind == FailureKind::NotSent {
+            self.ledger.give_back(flight);
         }
-        if let Some(asked) = failure.retry_after {
-            let longest =
-                quota.windows().iter().map(|window| window.span()).max().unwrap_or_default();
-            hold.until = hold.until.max(now.wall + asked.min(longest.max(LONGEST_HOLD)));
-        }
-        let until = hold.until;
-        self.holds.set(failure.kind.scope(), identity, hold);
-        Some(until)
+        Some(self.hold_back(failure, sent, cause, terms))
     }
 
     /// Gives a flight up whose process did not report. Its unit stays spent. `gone` says that the process is known to have
     /// ended for a reason of its own, which says nothing about the issuer: the first such flight sets no hold.
-    pub(crate) fn bury(
-        &mut self,
-        flight: FlightId,
-        identity: Identity,
-        gone: bool,
-        quota: &Quota,
-        expires_at: Option<Timestamp>,
-        now: Now,
-    ) {
-        let first = self.streak(Scope::Issuer, identity, Cause::Expiring).is_empty();
-        if gone && first {
-            self.close(flight, identity.request, Outcome::Failed(FailureKind::Lost));
-            return;
+    pub(crate) fn bury(&mut self, flight: FlightId, gone: bool, terms: &Terms<'_>) {
+        let first = self.streak(Scope::Issuer, terms.identity, Cause::Expiring).is_empty();
+        if !(gone && first) {
+            let ended = "the process that asked for a token ended before it had one";
+            self.settle_failure(flight, &Failure::new(FailureKind::Lost, ended), terms);
         }
-        let failure = Failure::new(
-            FailureKind::Lost,
-            "the process that asked for a token ended before it had one",
-        );
-        self.settle_failure(flight, identity, &failure, quota, expires_at, now);
         // Also when the spend itself is gone: the flight must not be waited for again.
-        self.close(flight, identity.request, Outcome::Failed(FailureKind::Lost));
+        self.close(flight, terms.identity.request, Outcome::Failed(FailureKind::Lost));
     }
 
-    /// The hold that stops a request for `cause`, if one does.
-    pub(crate) fn hold(&self, identity: Identity, cause: Cause, now: Now) -> Option<&Hold> {
+    /// The hold that stops a request for `cause`, if one does, and its end.
+    pub(crate) fn hold(
+        &self,
+        identity: Identity,
+        cause: Cause,
+        now: Now,
+    ) -> Option<(&Hold, Timestamp)> {
         if cause == Cause::Manual {
             return None;
         }
-        let stops =
-            |hold: &&Hold| now.wall < hold.until && (cause.is_proactive() || !hold.proactive);
-        self.holds.all(identity).filter(stops).max_by_key(|hold| hold.until)
+        self.holds.stopping(identity, cause.is_proactive(), now)
     }
 
+    /// Sets the hold that follows a failure of a request that was decided at `sent`; until when it lasts.
+    fn hold_back(
+        &mut self,
+        failure: &Failure,
+        sent: Timestamp,
+        cause: Cause,
+        terms: &Terms<'_>,
+    ) -> Timestamp {
+        let Terms { identity, quota, now, .. } = *terms;
+        let unsent = self.holds.unsent(now).saturating_add(1);
+        let mut until = match failure.kind {
+            FailureKind::NotSent => now.wall + pace::unsent_gap(unsent),
+            FailureKind::InvalidClient => sent + CREDENTIAL_HOLD,
+            kind => sent + self.gap(kind.scope(), cause, terms),
+        };
+        if let Some(asked) = failure.retry_after {
+            let longest =
+                quota.windows().iter().map(|window| window.span()).max().unwrap_or_default();
+            until = until.max(now.wall + asked.min(longest.max(LONGEST_HOLD)));
+        }
+        // The issuer's word and a refused secret stop everybody; the pace of renewals stops renewals.
+        let proactive = cause.is_proactive()
+            && failure.retry_after.is_none()
+            && failure.kind != FailureKind::InvalidClient;
+        let mut hold = Hold::new(failure.kind, failure.detail.clone(), until, now);
+        hold.unsent = if failure.kind == FailureKind::NotSent { unsent } else { 0 };
+        self.holds.set(failure.kind.scope(), identity, proactive, hold, now);
+        until
+    }
+
+    /// Ends a flight; when it was decided, and what for.
     fn close(
         &mut self,
         flight: FlightId,
         request: Fingerprint,
         outcome: Outcome,
-    ) -> Option<Timestamp> {
+    ) -> Option<(Timestamp, Cause)> {
         if self.flights.get(&request).is_some_and(|open| open.id == flight) {
             self.flights.remove(&request);
         }
-        self.ledger.settle(flight, outcome).map(|spend| spend.at)
+        self.ledger.settle(flight, outcome).map(|spend| (spend.at, spend.cause))
     }
 
     /// The pause after the last failure of the streak that it belongs to.
-    fn gap(
-        &self,
-        scope: Scope,
-        identity: Identity,
-        cause: Cause,
-        quota: &Quota,
-        expires_at: Option<Timestamp>,
-    ) -> Duration {
-        let streak = self.streak(scope, identity, cause);
+    fn gap(&self, scope: Scope, cause: Cause, terms: &Terms<'_>) -> Duration {
+        let streak = self.streak(scope, terms.identity, cause);
         let Some(&first) = streak.last() else { return pace::FIRST_GAP };
         let failures = u32::try_from(streak.len()).unwrap_or(u32::MAX);
         let began = &self.ledger.spends()[first];
         let at = Now { wall: began.at, boot: began.boot };
-        let life =
-            expires_at.filter(|_| cause.is_proactive()).map(|end| end.saturating_since(began.at));
-        let windows = self.ledger.open_before(first, quota, cause, at);
+        let life = terms.expires_at.filter(|_| cause.is_proactive());
+        let life = life.map(|end| end.saturating_since(began.at));
+        let windows = self.ledger.open_before(first, terms.quota, cause, at);
         let gaps =
             windows.into_iter().map(|(open, span)| pace::gap(failures, open, life.unwrap_or(span)));
         gaps.max().unwrap_or(pace::FIRST_GAP)
@@ -330,31 +310,5 @@ impl Record {
     }
 }
 
-impl Holds {
-    pub(crate) fn all(&self, identity: Identity) -> impl Iterator<Item = &Hold> {
-        let credential = self.credentials.get(&identity.credential);
-        let request = self.requests.get(&identity.request);
-        self.issuer.iter().chain(credential).chain(request)
-    }
-
-    fn set(&mut self, scope: Scope, identity: Identity, hold: Hold) {
-        let newer = |kept: Option<&Hold>| kept.is_none_or(|kept| kept.at <= hold.at);
-        match scope {
-            Scope::Issuer if newer(self.issuer.as_ref()) => self.issuer = Some(hold),
-            Scope::Credential if newer(self.credentials.get(&identity.credential)) => {
-                self.credentials.insert(identity.credential, hold);
-            }
-            Scope::Request if newer(self.requests.get(&identity.request)) => {
-                self.requests.insert(identity.request, hold);
-            }
-            Scope::Issuer | Scope::Credential | Scope::Request => {}
-        }
-    }
-
-    /// A token came from a request of `at`: what was held before that is over.
-    fn clear(&mut self, identity: Identity, at: Timestamp) {
-        self.issuer = self.issuer.take().filter(|hold| hold.at > at);
-        self.credentials.retain(|key, hold| *key != identity.credential || hold.at > at);
-        self.requests.retain(|key, hold| *key != identity.request || hold.at > at);
-    }
-}
+#[cfg(test)]
+mod tests;

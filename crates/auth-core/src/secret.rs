@@ -3,6 +3,7 @@
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
 
 /// The secret half of an OAuth client's credentials.
 ///
@@ -21,7 +22,9 @@ pub struct ClientSecret(SecretString);
 impl ClientSecret {
     /// Takes the text over. Emptiness is refused later, when the authenticator is built.
     pub fn new(secret: impl Into<String>) -> Self {
-        Self(SecretString::from(secret.into()))
+        let text = Zeroizing::new(secret.into());
+        // A copy of the exact size, since shrinking the string in place may leave its text behind.
+        Self(SecretString::from(Box::<str>::from(text.as_str())))
     }
 
     /// The text itself, for the one place that sends it.

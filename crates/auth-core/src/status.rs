@@ -17,11 +17,13 @@ pub struct Status {
     pub credential: String,
     /// The token that requests carry now; `None` if there is none, or if its time is over.
     pub token: Option<TokenStatus>,
-    /// Each window of the quota. Empty for an unlimited one, or when the store was never read.
+    /// Each window that is counted: the quota's own, and those that others have brought into a shared record. Empty for an
+    /// unlimited quota, or when the store was never read.
     pub windows: Vec<WindowStatus>,
     /// What the last token request failed with, if no token has come since.
     pub last_error: Option<Error>,
-    /// Until when no token request is made, whoever asks: the issuer's word, or the pace after failures.
+    /// Until when no token request is made even for a caller without a token: by the issuer's word, or by the pace after
+    /// failures.
     pub held_until: Option<SystemTime>,
     /// Whether the ledger outlives this process.
     pub kept_over_restarts: bool,

@@ -119,6 +119,9 @@ impl Authorization {
     }
 }
 
+/// The coarse clock may lag behind the exact one by some milliseconds, and NTP may take back a little.
+const SINCE: Duration = Duration::from_secs(60);
+
 /// How old a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Freshness {
@@ -137,6 +140,8 @@ pub(crate) struct Snapshot {
     /// What it was fetched for, and when.
     pub(crate) cause: Cause,
     pub(crate) sent: Timestamp,
+    /// The wall clock was past this when the token was put to use: an earlier reading means that it was set back.
+    since: Timestamp,
     /// When a request that comes along starts a renewal: `due`, or at once while the token is suspect.
     renew_at: Timestamp,
     due: Timestamp,
@@ -172,6 +177,7 @@ impl Snapshot {
             id: from.id,
             cause: from.cause,
             sent: from.sent,
+            since: now.wall - SINCE,
             renew_at: due,
             due,
             expires_at,
@@ -180,14 +186,23 @@ impl Snapshot {
         }
     }
 
+    /// By the wall clock alone, for the path of every request. `Ageing` is worth a second look.
     #[inline]
-    pub(crate) fn freshness(&self, now: Timestamp) -> Freshness {
-        if now < self.renew_at {
+    pub(crate) fn freshness(&self, wall: Timestamp) -> Freshness {
+        if self.since <= wall && wall < self.renew_at {
             Freshness::Fresh
-        } else if now < self.expires_at {
+        } else if wall < self.expires_at {
             Freshness::Ageing
         } else {
             Freshness::Expired
+        }
+    }
+
+    /// By both clocks: a wall clock that was set back does not revive a dead token.
+    pub(crate) fn freshness_at(&self, now: Now) -> Freshness {
+        match self.expires_boot.since(now.boot) {
+            Some(Duration::ZERO) => Freshness::Expired,
+            _ => self.freshness(now.wall),
         }
     }
 
@@ -196,24 +211,22 @@ impl Snapshot {
         Authorization { header: self.header.clone(), generation: self.generation }
     }
 
-    /// How long the boot clock says that the token still lives, when the wall clock says that it does not.
-    pub(crate) fn outlives_the_wall_clock(&self, now: Now) -> Option<Duration> {
-        let left = self.expires_boot.since(now.boot)?;
-        (now.wall >= self.expires_at && left > Duration::ZERO).then_some(left)
-    }
-
-    /// The same token under a wall clock that was moved.
-    pub(crate) fn redated(&self, left: Duration, now: Now) -> Self {
+    /// The same token under a wall clock that jumped away, if it lives on by the clock that does not jump.
+    pub(crate) fn redated(&self, now: Now) -> Option<Self> {
+        let jumped = now.wall >= self.expires_at || now.wall < self.since;
+        let left = self.expires_boot.since(now.boot).filter(|left| jumped && !left.is_zero())?;
         let ahead = self.expires_at.saturating_since(self.due);
         let expires_at = now.wall + left;
         let due = expires_at - ahead;
-        Self { expires_at, due, renew_at: due, ..self.clone() }
+        let renew_at = if self.suspect { now.wall } else { due };
+        Some(Self { since: now.wall - SINCE, expires_at, due, renew_at, ..self.clone() })
     }
 
-    /// The same token, due for renewal no sooner than `at`.
+    /// The same token, due for renewal no sooner than `at`; a suspect one stays due at once.
     pub(crate) fn put_off_until(&self, at: Timestamp) -> Self {
         let due = self.due.max(at).min(self.expires_at);
-        Self { due, renew_at: due, ..self.clone() }
+        let renew_at = if self.suspect { self.renew_at } else { due };
+        Self { due, renew_at, ..self.clone() }
     }
 
     /// The same token, under suspicion: it is renewed at once.

@@ -1,35 +1,63 @@
 //! One token request at a time inside a process, whoever asks, and one answer for all who wait.
 //!
 //! The request runs in a task of its own. Its [`Ticket`] reports when the task ends in whatever way: with a result, by a
-//! panic, or because its runtime was shut down.
+//! panic, or because its runtime was shut down. A task that is not driven any more, on a runtime that is kept and not run,
+//! reports nothing: whoever waits for it from another runtime gives it up in the end ([`Flights::give_up`]).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::{Handle, Id};
 use tokio::sync::watch;
 
 use crate::clock::BootTime;
 use crate::error::Error;
-use crate::quota::Cause;
+use crate::token::Generation;
 
 /// For how long a failure answers later callers without another look into the store.
 const SHARED_FOR: Duration = Duration::from_secs(1);
+
+/// What a caller wants of a flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// A token: there is none.
+    Any,
+    /// A token ahead of time: there is one, and it grows old.
+    Renewal,
+    /// A token that follows this one, which an API refused.
+    After(Generation),
+    /// A token that follows this one, because the user says so.
+    Manual(Generation),
+}
+
+impl Wish {
+    /// The generation that a token must follow to fulfil it.
+    pub(crate) fn after(self) -> Option<Generation> {
+        match self {
+            Self::Any | Self::Renewal => None,
+            Self::After(generation) | Self::Manual(generation) => Some(generation),
+        }
+    }
+}
 
 /// How a flight ended.
 #[derive(Clone, Debug)]
 pub(crate) enum Landing {
     /// A token was published.
-    Token,
-    Failed(Cause, Error),
-    /// Its runtime is gone: whoever still needs a token starts another.
+    Published,
+    /// Somebody else had been quicker.
+    NotNeeded,
+    Failed(Wish, Error),
+    /// Nobody knows: whoever still needs a token starts another.
     Interrupted,
 }
 
 #[derive(Debug)]
 pub(crate) struct Flights {
+    name: Arc<str>,
     state: Mutex<State>,
-    /// The number of the flight that ended last, and how.
+    /// The number of the flight that ended last, and how. It only grows.
     landed: watch::Sender<(u64, Landing)>,
     /// A copy of `state.flying`, for callers who only want to know whether there is something left to start. It guards no
     /// other memory: a stale reading costs one look at `state`.
@@ -39,8 +67,8 @@ pub(crate) struct Flights {
 #[derive(Debug, Default)]
 struct State {
     epoch: u64,
-    flying: bool,
-    failed: Option<(Cause, Error, BootTime)>,
+    flying: Option<Id>,
+    failed: Option<(Wish, Error, BootTime)>,
 }
 
 /// What became of the wish to fly.
@@ -54,56 +82,76 @@ pub(crate) enum Boarding {
 }
 
 impl Flights {
-    pub(crate) fn new() -> Arc<Self> {
-        let (landed, _) = watch::channel((0, Landing::Token));
-        Arc::new(Self { state: Mutex::default(), landed, flying: AtomicBool::new(false) })
+    pub(crate) fn new(name: Arc<str>) -> Arc<Self> {
+        let (landed, _) = watch::channel((0, Landing::NotNeeded));
+        Arc::new(Self { name, state: Mutex::default(), landed, flying: AtomicBool::new(false) })
     }
 
     pub(crate) fn is_flying(&self) -> bool {
         self.flying.load(Ordering::Relaxed)
     }
 
-    /// Joins the flight under way, or starts one if `may_start`.
+    /// Joins the flight under way, or starts one on `runtime`, if there is one.
     pub(crate) fn board(
         self: &Arc<Self>,
-        cause: Cause,
+        wish: Wish,
         now: BootTime,
-        may_start: bool,
+        runtime: Option<&Handle>,
     ) -> Boarding {
+        let here = runtime.map(Handle::id);
         let mut state = self.lock();
-        if !state.flying {
-            if let Some((failed, error, at)) = &state.failed {
-                let recent = now.since(*at).is_some_and(|since| since < SHARED_FOR);
-                if recent && same_need(*failed, cause) {
-                    return Boarding::Failed(error.clone());
-                }
-            }
-            if !may_start {
-                return Boarding::Grounded;
-            }
-            state.flying = true;
-            state.epoch += 1;
-            self.flying.store(true, Ordering::Relaxed);
-            let ticket = Ticket { flights: self.clone(), epoch: state.epoch, cause, landed: false };
-            return Boarding::Boarded(self.waiter(state.epoch), Some(ticket));
+        if let Some(there) = state.flying {
+            return Boarding::Boarded(
+                self.waiter(state.epoch, here.is_some_and(|here| here != there)),
+                None,
+            );
         }
-        Boarding::Boarded(self.waiter(state.epoch), None)
+        if let Some((failed, error, at)) = &state.failed
+            && *failed == wish
+            && now.since(*at).is_some_and(|since| since < SHARED_FOR)
+        {
+            return Boarding::Failed(error.clone());
+        }
+        if here.is_none() {
+            return Boarding::Grounded;
+        }
+        state.epoch += 1;
+        state.flying = here;
+        self.flying.store(true, Ordering::Relaxed);
+        let ticket = Ticket { flights: self.clone(), epoch: state.epoch, wish, landed: false };
+        Boarding::Boarded(self.waiter(state.epoch, false), Some(ticket))
     }
 
-    fn waiter(&self, epoch: u64) -> Waiter {
-        Waiter { landed: self.landed.subscribe(), epoch }
+    /// Declares a flight ended that does not end by itself.
+    pub(crate) fn give_up(&self, epoch: u64) {
+        self.land(epoch, Landing::Interrupted, None);
+    }
+
+    fn waiter(&self, epoch: u64, elsewhere: bool) -> Waiter {
+        Waiter { landed: self.landed.subscribe(), epoch, elsewhere }
     }
 
     fn land(&self, epoch: u64, landing: Landing, now: Option<BootTime>) {
         let mut state = self.lock();
-        state.flying = false;
-        self.flying.store(false, Ordering::Relaxed);
-        state.failed = match (&landing, now) {
-            (Landing::Failed(cause, error), Some(now)) => Some((*cause, error.clone(), now)),
-            _ => None,
-        };
+        // A flight that was given up may land after another has begun.
+        if state.epoch == epoch {
+            state.flying = None;
+            self.flying.store(false, Ordering::Relaxed);
+            state.failed = match (&landing, now) {
+                (Landing::Failed(wish, error), Some(now)) => Some((*wish, error.clone(), now)),
+                _ => None,
+            };
+        }
         drop(state);
-        self.landed.send_replace((epoch, landing));
+        // Not under the lock, so two may come here out of order: the later flight's end stands, since its waiters have no
+        // other sign of it.
+        self.landed.send_if_modified(|landed| {
+            let later = landed.0 < epoch;
+            if later {
+                *landed = (epoch, landing);
+            }
+            later
+        });
     }
 
     // Nothing under this lock can panic half-way, so a poisoned one is as good as new.
@@ -112,21 +160,17 @@ impl Flights {
     }
 }
 
-/// Whether a failure for one cause answers a wish for the other.
-pub(crate) fn same_need(failed: Cause, wanted: Cause) -> bool {
-    let starving = |cause| matches!(cause, Cause::Start | Cause::Expired);
-    failed == wanted || (starving(failed) && starving(wanted))
-}
-
 /// A caller's place on a flight. Dropping it leaves the flight alone.
 pub(crate) struct Waiter {
     landed: watch::Receiver<(u64, Landing)>,
-    epoch: u64,
+    pub(crate) epoch: u64,
+    /// The flight runs on another runtime than the caller, who cannot know whether anybody drives that.
+    pub(crate) elsewhere: bool,
 }
 
 impl Waiter {
-    /// How the flight ended, or a later one if that ended first.
-    pub(crate) async fn landed(mut self) -> Landing {
+    /// How the flight ended, or a later one if that ended first. Cancel safe.
+    pub(crate) async fn landed(&mut self) -> Landing {
         match self.landed.wait_for(|(epoch, _)| *epoch >= self.epoch).await {
             Ok(landed) => landed.1.clone(),
             // The authenticator is gone, and with it every flight.
@@ -139,13 +183,13 @@ impl Waiter {
 pub(crate) struct Ticket {
     flights: Arc<Flights>,
     epoch: u64,
-    cause: Cause,
+    wish: Wish,
     landed: bool,
 }
 
 impl Ticket {
-    pub(crate) fn cause(&self) -> Cause {
-        self.cause
+    pub(crate) fn wish(&self) -> Wish {
+        self.wish
     }
 
     pub(crate) fn land(mut self, landing: Landing, now: BootTime) {
@@ -156,8 +200,16 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if !self.landed {
-            self.flights.land(self.epoch, Landing::Interrupted, None);
+        if self.landed {
+            return;
         }
+        let landing = if std::thread::panicking() {
+            let problem = "getting a token panicked: in the store, or because the tokio runtime has no timers \
+                           (`enable_time`)";
+            Landing::Failed(self.wish, Error::runtime(self.flights.name.clone(), problem))
+        } else {
+            Landing::Interrupted
+        };
+        self.flights.land(self.epoch, landing, None);
     }
 }

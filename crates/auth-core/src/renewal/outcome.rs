@@ -1,13 +1,13 @@
 //! What a flight came to, and how that is written down.
 
-use super::Renewal;
-use crate::clock::Timestamp;
+use crate::clock::{Now, Timestamp};
 use crate::failure::Failure;
+use crate::hold::Identity;
 use crate::id::TokenId;
 use crate::lifetime::Lifetime;
-use crate::quota::Cause;
 use crate::quota::ledger::Spend;
-use crate::record::{Record, StoredToken};
+use crate::quota::{Cause, Quota};
+use crate::record::{Record, StoredToken, Terms};
 use crate::token::{AccessToken, Provenance};
 
 /// A token, fetched or adopted.
@@ -30,51 +30,43 @@ impl Acquired {
     }
 
     pub(super) fn adopted(token: AccessToken, stored: &StoredToken) -> Self {
-        let provenance = Provenance {
-            id: stored.id,
-            cause: stored.cause,
-            sent: stored.sent,
-            lifetime: stored.lifetime(),
-        };
+        let StoredToken { id, sent, cause, .. } = *stored;
+        let provenance = Provenance { id, cause, sent, lifetime: stored.lifetime() };
         Self { token, provenance, adopted: true }
+    }
+
+    /// As it goes into the record, to be sealed.
+    pub(super) fn unsealed(&self) -> StoredToken {
+        let Provenance { id, cause, sent, lifetime } = self.provenance;
+        StoredToken { id, sent, lifetime_ms: lifetime.as_millis(), cause, sealed: String::new() }
     }
 }
 
 /// The end of a flight, to be written into the record.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Settlement {
     pub(super) spend: Spend,
-    pub(super) outcome: Result<Acquired, Failure>,
+    pub(super) outcome: Result<StoredToken, Failure>,
     /// The end of the token that was at hand, for the pace of renewals ahead of time.
     pub(super) expires_at: Option<Timestamp>,
 }
 
 impl Settlement {
-    /// Applying it twice leaves the same record.
-    pub(super) fn apply(&self, record: &mut Record, renewal: &Renewal) -> Option<Timestamp> {
-        let now = renewal.clock.now();
+    /// Until when a failure holds others back. Applying it twice leaves the same record.
+    pub(super) fn apply(
+        &self,
+        record: &mut Record,
+        identity: Identity,
+        quota: &Quota,
+        now: Now,
+    ) -> Option<Timestamp> {
+        let terms = Terms { identity, quota, expires_at: self.expires_at, now };
         match &self.outcome {
-            Ok(acquired) => {
-                let mut stored = StoredToken {
-                    id: acquired.provenance.id,
-                    sent: acquired.provenance.sent,
-                    lifetime_ms: acquired.provenance.lifetime.as_millis(),
-                    cause: acquired.provenance.cause,
-                    sealed: String::new(),
-                };
-                let request = renewal.identity.request;
-                renewal.keys.seal(renewal.cell.key(), request, &mut stored, &acquired.token);
-                record.settle_token(self.spend.id, renewal.identity, stored, now);
+            Ok(token) => {
+                record.settle_token(self.spend.id, token.clone(), &terms);
                 None
             }
-            Err(failure) => record.settle_failure(
-                self.spend.id,
-                renewal.identity,
-                failure,
-                &renewal.quota,
-                self.expires_at,
-                now,
-            ),
+            Err(failure) => record.settle_failure(self.spend.id, failure, &terms),
         }
     }
 }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use crate::clock::{BootTime, Now, Timestamp};
+use crate::hold::{Hold, Identity};
 use crate::id::{FlightId, TokenId};
 use crate::quota::ledger::Exhausted;
 use crate::quota::{Cause, Quota};
-use crate::record::{Flight, Hold, Identity, Record, StoredToken};
+use crate::record::{Flight, Record, StoredToken};
 
-/// A token that was fetched because of a refusal is not refused again for this long.
+/// A request that answered a refusal is followed by no other for this long, whether it brought a token or not.
 const REFUSED_AGAIN: Duration = Duration::from_secs(60 * 60);
 
 /// What a caller is in need of.
@@ -57,7 +58,7 @@ pub(crate) enum Plan<'a> {
 
 #[derive(Debug)]
 pub(crate) enum Denied {
-    Held(Hold),
+    Held(Hold, Timestamp),
     Exhausted(Exhausted),
     RefusedAgain(Timestamp),
 }
@@ -75,7 +76,7 @@ pub(crate) fn plan<'a>(
     {
         return Plan::Adopt(token);
     }
-    if let Some(until) = need.refused_again(now) {
+    if let Some(until) = need.refused_again(record, identity, now) {
         return Plan::Deny(Denied::RefusedAgain(until));
     }
     if let Some(flight) = record.flights.get(&identity.request) {
@@ -90,8 +91,8 @@ pub(crate) fn plan<'a>(
             Plan::Wait(*flight)
         };
     }
-    if let Some(hold) = record.hold(identity, need.cause, now) {
-        return Plan::Deny(Denied::Held(hold.clone()));
+    if let Some((hold, until)) = record.hold(identity, need.cause, now) {
+        return Plan::Deny(Denied::Held(hold.clone(), until));
     }
     match record.ledger.decide(quota, need.cause, now) {
         Ok(()) => Plan::Spend,
@@ -113,9 +114,11 @@ impl Need {
         alive && !known && better
     }
 
-    fn refused_again(&self, now: Now) -> Option<Timestamp> {
-        let current = self.current.as_ref().filter(|current| current.cause == Cause::Refused)?;
-        let until = current.sent + REFUSED_AGAIN;
-        (self.cause == Cause::Refused && now.wall < until).then_some(until)
+    /// A refusal of the token at hand, when a request has answered one already: of this very token, without bringing
+    /// another, or of the one before it, which brought this one.
+    fn refused_again(&self, record: &Record, identity: Identity, now: Now) -> Option<Timestamp> {
+        let current = self.current.as_ref().filter(|_| self.cause == Cause::Refused)?;
+        let after = (current.cause != Cause::Refused).then_some(current.sent);
+        record.ledger.refused_until(identity.request, after, REFUSED_AGAIN, now)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Renewal;
+use super::run::Renewal;
 use crate::error::Error;
 use crate::lifetime::Lifetime;
 use crate::quota::Window;
@@ -23,17 +23,10 @@ impl Renewal {
             Err(error) => (self.cell.last_seen(), Some(self.store_error(error))),
         };
         let now = self.clock.now();
-        let alive = snapshot.filter(|snapshot| snapshot.freshness(now.wall) != Freshness::Expired);
+        let alive = snapshot.filter(|snapshot| snapshot.freshness_at(now) != Freshness::Expired);
         let usage = |record: &Record| record.ledger.usage(&self.quota, now);
         let windows = record.as_ref().map(usage).unwrap_or_default();
-        let held = |record: &Record| {
-            let open = record
-                .holds
-                .all(self.identity)
-                .map(|hold| hold.until)
-                .filter(|until| *until > now.wall);
-            open.max()
-        };
+        let held = |record: &Record| Some(record.holds.stopping(self.identity, false, now)?.1);
         Status {
             credential: self.name.to_string(),
             token: alive.map(|snapshot| TokenStatus {

@@ -28,7 +28,7 @@ impl LedgerKey {
         Self(format!("{endpoint} {client_id}").into())
     }
 
-    /// The key as text: unique, free of secrets, of any length, and not safe as a file name.
+    /// The key as text: unique, of any length, and not safe as a file name. Free of secrets, if the URL is.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -48,18 +48,21 @@ impl ClientAuth {
 
     /// The `Authorization` header of the token request, if this way has one.
     pub(crate) fn header(self, id: &str, secret: &str) -> Option<HeaderValue> {
-        let pair = match self {
+        // Room from the start: a buffer that grows leaves copies of the secret behind. Encoding makes at most three of one.
+        let mut pair = Zeroizing::new(String::with_capacity(3 * (id.len() + secret.len()) + 1));
+        match self {
             Self::Post | Self::PostJson => return None,
-            Self::Basic => Zeroizing::new(format!(
-                "{}:{}",
-                utf8_percent_encode(id, RESERVED),
-                utf8_percent_encode(secret, RESERVED)
-            )),
-            Self::BasicRaw => Zeroizing::new(format!("{id}:{secret}")),
-        };
-        let text = Zeroizing::new(
-            format!("Basic {}", *Zeroizing::new(STANDARD.encode(&*pair))).into_bytes(),
-        );
+            Self::Basic => {
+                pair.extend(utf8_percent_encode(id, RESERVED));
+                pair.push(':');
+                pair.extend(utf8_percent_encode(secret, RESERVED));
+            }
+            Self::BasicRaw => pair.extend([id, ":", secret]),
+        }
+        let mut text = String::with_capacity("Basic ".len() + pair.len().div_ceil(3) * 4);
+        text.push_str("Basic ");
+        STANDARD.encode_string(&*pair, &mut text);
+        let text = Zeroizing::new(text.into_bytes());
         let mut header = HeaderValue::from_maybe_shared(Bytes::from_owner(text))
             .expect("base64 is visible ASCII");
         header.set_sensitive(true);

@@ -9,6 +9,7 @@ pub(crate) mod response;
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -42,7 +43,7 @@ pub trait Transport: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>>;
 }
 
-impl<T: Transport + ?Sized> Transport for std::sync::Arc<T> {
+impl<T: Transport + ?Sized> Transport for Arc<T> {
     fn send(
         &self,
         request: Request<Bytes>,
@@ -53,10 +54,10 @@ impl<T: Transport + ?Sized> Transport for std::sync::Arc<T> {
 }
 
 /// Why there is no answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TransportError {
     pub(crate) kind: TransportErrorKind,
-    pub(crate) source: Option<Box<dyn StdError + Send + Sync>>,
+    pub(crate) source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,13 +71,13 @@ pub(crate) enum TransportErrorKind {
 impl TransportError {
     /// The request may have reached the issuer. In doubt, this is the one: the unit stays spent.
     pub fn in_doubt(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { kind: TransportErrorKind::InDoubt, source: Some(source.into()) }
+        Self { kind: TransportErrorKind::InDoubt, source: Some(Arc::from(source.into())) }
     }
 
     /// Not one byte of the request left this machine: name resolution, the connection or the TLS handshake failed. The unit
     /// is given back, so a transport says this only of failures *before* the connection was up.
     pub fn not_sent(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { kind: TransportErrorKind::NotSent, source: Some(source.into()) }
+        Self { kind: TransportErrorKind::NotSent, source: Some(Arc::from(source.into())) }
     }
 
     /// The answer is longer than [`LONGEST_ANSWER`].

@@ -16,7 +16,7 @@ use crate::secret::ClientSecret;
 const GRANT: (&str, &str) = ("grant_type", "client_credentials");
 
 /// Everything that decides which token the issuer gives; all of it is in the fingerprint.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct TokenRequest {
     pub(crate) endpoint: HttpUrl,
     pub(crate) client_id: String,

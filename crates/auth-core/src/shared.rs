@@ -1,0 +1,215 @@
+//! What all handles of an authenticator share: the snapshot that requests are served from, and the rules by which it
+//! changes.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwapOption;
+
+use crate::clock::{Clock, Now};
+use crate::error::Error;
+use crate::id::TokenId;
+use crate::origin::Origin;
+use crate::quota::{Cause, pace};
+use crate::renewal::flight::{Flights, Landing, Ticket, Wish};
+use crate::renewal::plan::{Current, Need};
+use crate::renewal::{Acquired, Renewal};
+use crate::token::{Authorization, Freshness, Generation, Snapshot};
+
+/// How many refused tokens are remembered. A refused token is replaced by a newer one, so the last few are enough.
+const REFUSED_KEPT: usize = 16;
+
+pub(crate) struct Shared {
+    /// Published by a swap under `slow`. The swap (`AcqRel` or stronger inside arc-swap) makes the whole snapshot visible to
+    /// the `load` of a request; nothing else is synchronised through it.
+    pub(crate) snapshot: ArcSwapOption<Snapshot>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) origins: Box<[Origin]>,
+    pub(crate) flights: Arc<Flights>,
+    slow: Mutex<Slow>,
+    pub(crate) renewal: Renewal,
+    /// In 0..=1: where in the renewal window this process renews.
+    jitter: f64,
+}
+
+/// What only renewals and refusals touch.
+#[derive(Default)]
+struct Slow {
+    refused: Vec<TokenId>,
+    last_error: Option<Error>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        renewal: Renewal,
+        clock: Arc<dyn Clock>,
+        origins: Box<[Origin]>,
+        jitter: f64,
+    ) -> Self {
+        Self {
+            snapshot: ArcSwapOption::empty(),
+            clock,
+            origins,
+            flights: Flights::new(renewal.name.clone()),
+            slow: Mutex::default(),
+            renewal,
+            jitter,
+        }
+    }
+
+    /// One flight, from the wish to the published token.
+    pub(crate) async fn fly(self: Arc<Self>, ticket: Ticket) {
+        self.renewal.take_step();
+        let wish = ticket.wish();
+        let Some(need) = self.need(wish) else {
+            ticket.land(Landing::NotNeeded, self.clock.now().boot);
+            return;
+        };
+        tracing::debug!(credential = %self.renewal.name, cause = %need.cause, "getting a token");
+        let renewed = self.renewal.run(&need).await;
+        let now = self.clock.now();
+        let landing = match renewed.result {
+            Ok(acquired) => {
+                self.publish(&acquired, now);
+                Landing::Published
+            }
+            Err(error) => {
+                self.put_off(wish, &need, &error, now);
+                Landing::Failed(wish, error)
+            }
+        };
+        ticket.land(landing, now.boot);
+        if let Some(settlement) = renewed.unsettled {
+            self.renewal.settle_later(settlement).await;
+        }
+    }
+
+    /// What to ask for, now that this flight is the only one; `None` if an earlier one has brought it already.
+    fn need(&self, wish: Wish) -> Option<Need> {
+        let slow = self.lock();
+        let now = self.clock.now();
+        let mut snapshot = self.snapshot.load_full();
+        // The wall clock jumped, and the token lives on by the clock that does not: cheaper than a token request.
+        if let Some(redated) = snapshot.as_ref().and_then(|snapshot| snapshot.redated(now)) {
+            tracing::warn!(credential = %self.renewal.name, "the wall clock jumped; the token is kept");
+            let redated = Arc::new(redated);
+            self.snapshot.store(Some(redated.clone()));
+            snapshot = Some(redated);
+        }
+        let freshness = snapshot.as_ref().map(|snapshot| snapshot.freshness_at(now));
+        let generation = snapshot.as_ref().map_or(Generation::NONE, |snapshot| snapshot.generation);
+        let (needed, cause) = match (wish, freshness) {
+            (_, None) => (true, Cause::Start),
+            (Wish::Any, Some(freshness)) => (freshness == Freshness::Expired, Cause::Expired),
+            (Wish::Renewal, Some(freshness)) => (freshness != Freshness::Fresh, Cause::Expiring),
+            (Wish::After(refused), Some(_)) => (generation == refused, Cause::Refused),
+            (Wish::Manual(present), Some(_)) => (generation == present, Cause::Manual),
+        };
+        let current = snapshot.map(|snapshot| Current {
+            id: snapshot.id,
+            cause: snapshot.cause,
+            sent: snapshot.sent,
+            expires_at: snapshot.expires_at,
+        });
+        needed.then(|| Need { cause, current, refused: slow.refused.clone() })
+    }
+
+    fn publish(&self, acquired: &Acquired, now: Now) {
+        let mut slow = self.lock();
+        let last = self.snapshot.load().as_ref().map_or(Generation::NONE, |last| last.generation);
+        let snapshot =
+            Snapshot::new(&acquired.token, last.next(), &acquired.provenance, self.jitter, now);
+        tracing::info!(
+            credential = %self.renewal.name,
+            generation = %snapshot.generation,
+            cause = %acquired.provenance.cause,
+            adopted = acquired.adopted,
+            expires = %snapshot.expires_at,
+            "a token is in use"
+        );
+        if last == Generation::NONE {
+            self.renewal.warn_if_too_short(acquired.provenance.lifetime);
+        }
+        slow.last_error = None;
+        self.snapshot.store(Some(Arc::new(snapshot)));
+    }
+
+    /// After a flight without a token: what is at hand is served on, and not renewed before another attempt makes sense.
+    fn put_off(&self, wish: Wish, need: &Need, error: &Error, now: Now) {
+        let mut slow = self.lock();
+        // Once for each thing that goes wrong, not for each caller whom it still stops.
+        if slow.last_error.as_ref().is_some_and(|last| last.is_like(error)) {
+            tracing::debug!(credential = %self.renewal.name, cause = %need.cause, %error, "still no token");
+        } else {
+            let source = std::error::Error::source(error);
+            tracing::warn!(credential = %self.renewal.name, cause = %need.cause, %error, source, "no token");
+        }
+        slow.last_error = Some(error.clone());
+        let Some(snapshot) = self.snapshot.load_full() else { return };
+        let next = match wish {
+            Wish::Renewal if need.current.is_some_and(|current| current.id == snapshot.id) => {
+                let at = error.retry_timestamp().unwrap_or(now.wall + pace::FIRST_GAP);
+                snapshot.put_off_until(at)
+            }
+            // The next 401 makes it suspect again.
+            Wish::After(refused) if refused == snapshot.generation => snapshot.cleared(),
+            _ => return,
+        };
+        self.snapshot.store(Some(Arc::new(next)));
+    }
+
+    /// An API refused the token of this generation; whether that is news.
+    pub(crate) fn suspect(&self, generation: Generation) -> bool {
+        let mut slow = self.lock();
+        let snapshot = self.snapshot.load_full();
+        let Some(snapshot) =
+            snapshot.filter(|snapshot| snapshot.generation == generation && !snapshot.suspect)
+        else {
+            return false;
+        };
+        if !slow.refused.contains(&snapshot.id) {
+            slow.refused.push(snapshot.id);
+            let surplus = slow.refused.len().saturating_sub(REFUSED_KEPT);
+            slow.refused.drain(..surplus);
+        }
+        self.snapshot.store(Some(Arc::new(snapshot.as_suspect())));
+        true
+    }
+
+    /// Nothing will come of the suspicion: the same was refused a moment ago.
+    pub(crate) fn clear(&self, generation: Generation) {
+        let _slow = self.lock();
+        let snapshot =
+            self.snapshot.load_full().filter(|snapshot| snapshot.generation == generation);
+        if let Some(snapshot) = snapshot {
+            self.snapshot.store(Some(Arc::new(snapshot.cleared())));
+        }
+    }
+
+    /// The token, if it is alive and follows `after`.
+    pub(crate) fn serve(&self, after: Option<Generation>) -> Option<Authorization> {
+        let snapshot = self.snapshot.load();
+        let snapshot = snapshot.as_ref().filter(|snapshot| Some(snapshot.generation) > after)?;
+        let alive = snapshot.freshness_at(self.clock.now()) != Freshness::Expired;
+        alive.then(|| snapshot.authorization())
+    }
+
+    /// The token, alive or not, if it follows `after`.
+    pub(crate) fn latest(&self, after: Option<Generation>) -> Option<Authorization> {
+        let snapshot = self.snapshot.load();
+        let snapshot = snapshot.as_ref().filter(|snapshot| Some(snapshot.generation) > after)?;
+        Some(snapshot.authorization())
+    }
+
+    pub(crate) fn generation(&self) -> Generation {
+        self.snapshot.load().as_ref().map_or(Generation::NONE, |snapshot| snapshot.generation)
+    }
+
+    pub(crate) fn last_error(&self) -> Option<Error> {
+        self.lock().last_error.clone()
+    }
+
+    // Every change under this lock is a single store, so a poisoned one is as good as new.
+    fn lock(&self) -> MutexGuard<'_, Slow> {
+        self.slow.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
