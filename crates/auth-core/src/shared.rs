@@ -98,6 +98,7 @@ impl Shared {
         let freshness = snapshot.as_ref().map(|snapshot| snapshot.freshness_at(now));
         let generation = snapshot.as_ref().map_or(Generation::NONE, |snapshot| snapshot.generation);
         let (needed, cause) = match (wish, freshness) {
+            (Wish::Manual(_), None) => (true, Cause::Manual),
             (_, None) => (true, Cause::Start),
             (Wish::Any, Some(freshness)) => (freshness == Freshness::Expired, Cause::Expired),
             (Wish::Renewal, Some(freshness)) => (freshness != Freshness::Fresh, Cause::Expiring),

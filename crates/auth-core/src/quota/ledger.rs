@@ -170,7 +170,7 @@ impl Ledger {
     }
 
     /// Until when the last request that answered a refusal of `request`'s token forbids another: `length` after it, if it
-    /// was decided past `after`.
+    /// was not decided before `after`.
     pub(crate) fn refused_until(
         &self,
         request: Fingerprint,
@@ -181,7 +181,7 @@ impl Ledger {
         let answers = |spend: &&Spend| {
             spend.cause == Cause::Refused
                 && spend.fingerprint == request
-                && after.is_none_or(|after| spend.at > after)
+                && after.is_none_or(|after| spend.at >= after)
         };
         let until = self.spends.iter().rev().find(answers)?.leaves(length, now);
         (until > now.wall).then_some(until)

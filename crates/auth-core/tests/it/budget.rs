@@ -124,7 +124,7 @@ async fn unlimited_is_paced_all_the_same() {
 // torture: B16
 #[tokio::test(start_paused = true)]
 async fn an_invalid_client_is_tried_once_a_day_and_another_secret_at_once() {
-    let issuer = Issuer::new((0..2).map(|_| refusal(401, "invalid_client")));
+    let issuer = Issuer::new((0..3).map(|_| refusal(401, "invalid_client")));
     let (builder, clock) = builder(&issuer);
     let store = Store::new(MemoryStore::new());
     let auth = builder.store(store.clone()).build().unwrap();
@@ -134,6 +134,9 @@ async fn an_invalid_client_is_tried_once_a_day_and_another_secret_at_once() {
         tokio::time::advance(Duration::from_secs(800)).await;
     }
     assert_eq!(issuer.requests(), 1);
+    tokio::time::advance(DAY - Duration::from_secs(80_000)).await;
+    assert!(auth.authorization().await.is_err());
+    assert_eq!(issuer.requests(), 2, "once a day it is tried");
 
     let other = auth_core::ClientCredentials::new("client", "another secret")
         .token_endpoint("https://issuer.example/oauth/token")
@@ -150,5 +153,5 @@ async fn an_invalid_client_is_tried_once_a_day_and_another_secret_at_once() {
         error.is_invalid_client(),
         "it was asked at once, and the issuer refused it too: {error}"
     );
-    assert_eq!(issuer.requests(), 2);
+    assert_eq!(issuer.requests(), 3);
 }

@@ -41,3 +41,65 @@ async fn a_wall_clock_that_is_set_forward_opens_no_slot() {
     }
     assert_eq!(issuer.requests(), 1);
 }
+
+/// A request that waited for its connection while the machine slept would arrive after its unit has left the window.
+#[tokio::test(start_paused = true)]
+async fn after_a_suspend_no_stale_token_request_is_sent() {
+    let gate = std::sync::Arc::new(tokio::sync::Notify::new());
+    let issuer = Issuer::new([Step::Gate(gate.clone()), Step::Token(86_400)]);
+    let (auth, clock) = authenticator(&issuer);
+    let caller = tokio::spawn({
+        let auth = auth.clone();
+        async move { auth.authorization().await }
+    });
+    issuer.arrivals(1).await;
+    clock.0.suspend(Duration::from_secs(26 * 3600));
+    gate.notify_one();
+    assert!(caller.await.unwrap().unwrap_err().is_timeout());
+    assert_eq!(issuer.tokens(), 0, "the transport was not polled again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_clock_that_is_set_back_holds_nobody_for_longer() {
+    let issuer = Issuer::new([Step::NotSent]);
+    let (auth, clock) = authenticator(&issuer);
+    clock.0.jump_wall(365 * 86_400_000);
+    auth.authorization().await.unwrap_err();
+    clock.0.jump_wall(-365 * 86_400_000);
+    tokio::time::advance(Duration::from_secs(2)).await;
+    auth.authorization().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_clock_that_is_set_back_revives_no_dead_token() {
+    let issuer = Issuer::new([]);
+    let (auth, clock) = authenticator(&issuer);
+    clock.0.jump_wall(10 * 86_400_000);
+    auth.authorization().await.unwrap();
+    clock.0.jump_wall(-10 * 86_400_000);
+    // Alive by the clock that does not jump: kept.
+    tokio::time::advance(DAY / 2).await;
+    assert_eq!(text(&auth.authorization().await.unwrap()), "Bearer token-1");
+    settle().await;
+    assert_eq!(issuer.requests(), 1);
+    tokio::time::advance(DAY).await;
+    assert_eq!(text(&auth.authorization().await.unwrap()), "Bearer token-2");
+}
+
+// torture: D30
+#[tokio::test(start_paused = true)]
+async fn the_lifetime_counts_from_when_the_request_was_sent() {
+    let gate = std::sync::Arc::new(tokio::sync::Notify::new());
+    let issuer = Issuer::new([Step::Gate(gate.clone()), Step::Token(3600)]);
+    let (auth, _) = authenticator(&issuer);
+    let caller = tokio::spawn({
+        let auth = auth.clone();
+        async move { auth.authorization().await }
+    });
+    issuer.arrivals(1).await;
+    tokio::time::advance(Duration::from_secs(9)).await;
+    gate.notify_one();
+    caller.await.unwrap().unwrap();
+    let left = auth.status().await.token.unwrap().expires_in;
+    assert_eq!(left, Duration::from_secs(3600 - 60 - 9));
+}

@@ -26,7 +26,7 @@ async fn a_hundred_thousand_callers_at_expiry_cost_one_request() {
         let auth = auth.clone();
         callers.spawn(async move { auth.authorization().await.unwrap().generation().get() });
     }
-    issuer.arrival().await;
+    issuer.arrivals(2).await;
     gate.notify_one();
     let served = callers.join_all().await;
     assert_eq!(served.len(), 100_000);
@@ -44,7 +44,7 @@ async fn a_cancelled_leader_leaves_followers_served() {
     let mut follower = task::spawn(auth.authorization());
     assert_pending!(leader.poll());
     assert_pending!(follower.poll());
-    issuer.arrival().await;
+    issuer.arrivals(1).await;
     drop(leader);
     gate.notify_one();
     settle().await;
@@ -60,7 +60,7 @@ async fn with_every_caller_gone_the_token_still_lands() {
     let (auth, _) = authenticator(&issuer);
     let mut only = task::spawn(auth.authorization());
     assert_pending!(only.poll());
-    issuer.arrival().await;
+    issuer.arrivals(1).await;
     drop(only);
     gate.notify_one();
     settle().await;
@@ -80,7 +80,7 @@ async fn a_panic_is_a_typed_error_to_all_and_the_next_flight_is_possible() {
         let auth = auth.clone();
         callers.spawn(async move { auth.authorization().await.unwrap_err() });
     }
-    issuer.arrival().await;
+    issuer.arrivals(1).await;
     gate.notify_one();
     let errors = callers.join_all().await;
     assert_eq!(errors.len(), 100);
@@ -104,7 +104,7 @@ async fn waiters_share_one_failure() {
         let auth = auth.clone();
         callers.spawn(async move { auth.authorization().await.unwrap_err().to_string() });
     }
-    issuer.arrival().await;
+    issuer.arrivals(1).await;
     gate.notify_one();
     let errors = callers.join_all().await;
     assert!(errors.iter().all(|error| *error == errors[0]));
@@ -165,7 +165,8 @@ async fn an_old_token_is_renewed_once_in_the_background() {
 // torture: A9
 #[test]
 fn two_runtimes_share_one_handle() {
-    let issuer = Issuer::new([]);
+    let gate = Arc::new(Notify::new());
+    let issuer = Issuer::new([Step::Gate(gate.clone())]);
     let (auth, _) = authenticator(&issuer);
     let barrier = Arc::new(std::sync::Barrier::new(2));
     let threads: Vec<_> = (0..2)
@@ -191,6 +192,10 @@ fn two_runtimes_share_one_handle() {
             })
         })
         .collect();
+    // Both have callers waiting by the time that the answer may come.
+    let waiting = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    waiting.block_on(issuer.arrivals(1));
+    gate.notify_one();
     for thread in threads {
         assert!(thread.join().unwrap().iter().all(|generation| *generation == 1));
     }
@@ -208,7 +213,7 @@ fn when_the_runtime_is_gone_the_next_caller_starts_another() {
     first.block_on(async {
         let mut caller = task::spawn(auth.authorization());
         assert_pending!(caller.poll());
-        issuer.arrival().await;
+        issuer.arrivals(1).await;
     });
     drop(first);
 
@@ -280,9 +285,50 @@ async fn an_issuer_that_hangs_costs_one_unit_and_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_is_dead_on_arrival_is_not_fetched_in_a_loop() {
-    let issuer = Issuer::new((0..5).map(|_| Step::Token(1)));
+async fn tokens_that_are_dead_on_arrival_are_not_fetched_in_a_loop() {
+    let issuer = Issuer::new((0..50).map(|_| Step::Token(1)));
     let (auth, _) = authenticator(&issuer);
     auth.authorization().await.unwrap();
+    for _ in 0..20 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let error = auth.authorization().await.unwrap_err();
+        assert!(error.to_string().contains("cannot keep up"), "{error}");
+    }
     assert_eq!(issuer.requests(), 1);
+}
+
+/// A runtime that is kept and not run drives no flight, and nobody who runs waits for it for ever.
+#[test]
+fn a_flight_on_a_runtime_that_stands_still_is_given_up() {
+    let issuer = Issuer::new([Step::Hang]);
+    let (auth, clock) = authenticator(&issuer);
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap()
+    };
+    let idle = runtime();
+    idle.block_on(async {
+        let mut caller = task::spawn(auth.authorization());
+        assert_pending!(caller.poll());
+        issuer.arrivals(1).await;
+    });
+    let served = runtime().block_on(async {
+        let mut caller = task::spawn(auth.authorization());
+        for _ in 0..120 {
+            if let std::task::Poll::Ready(result) = caller.poll() {
+                return result;
+            }
+            // The clock of the idle runtime's test stands still as well: time passes by hand.
+            clock.0.suspend(Duration::from_secs(1));
+            tokio::time::advance(Duration::from_secs(1)).await;
+            settle().await;
+        }
+        panic!("it waits for ever");
+    });
+    assert_eq!(text(&served.unwrap()), "Bearer token-1");
+    assert_eq!(issuer.requests(), 2);
+    drop(idle);
 }

@@ -33,7 +33,7 @@ async fn one_process_fetches_and_the_others_adopt() {
         let process = process.clone();
         callers.spawn(async move { text(&process.authorization().await.unwrap()).to_owned() });
     }
-    issuer.arrival().await;
+    issuer.arrivals(1).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
     gate.notify_one();
     assert!(callers.join_all().await.iter().all(|token| token == "Bearer token-1"));
@@ -50,7 +50,7 @@ async fn the_others_share_a_failure_too() {
         let process = process.clone();
         callers.spawn(async move { process.authorization().await.unwrap_err().is_rejected() });
     }
-    issuer.arrival().await;
+    issuer.arrivals(1).await;
     gate.notify_one();
     assert!(callers.join_all().await.iter().all(|rejected| *rejected));
     assert_eq!(issuer.requests(), 1);
@@ -67,7 +67,7 @@ async fn a_flight_whose_process_died_is_waited_for_and_counts_as_a_failure() {
         runtime.block_on(async {
             let mut caller = task::spawn(dying.authorization());
             assert_pending!(caller.poll());
-            flying.arrival().await;
+            flying.arrivals(1).await;
         });
     })
     .join()
@@ -110,4 +110,38 @@ async fn a_refused_token_is_replaced_for_everybody_and_never_adopted_again() {
     }
     assert_eq!(issuer.requests(), 2);
     assert_ready!(task::spawn(processes[0].authorization()).poll()).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_issuer_said_to_one_request_is_not_shortened_by_anothers_pace() {
+    for a_first in [true, false] {
+        let (gate_a, gate_b) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let mut response = answer(429, "text/plain", "");
+        response.headers_mut().insert("retry-after", "7200".parse().unwrap());
+        let to_a = Issuer::new([Step::Gate(gate_a.clone()), Step::Answer(response)]);
+        let to_b = Issuer::new([Step::Gate(gate_b.clone()), refusal(503, "server_error")]);
+        let clock = SharedClock::new();
+        let store = Store::new(MemoryStore::new());
+        let with = |audience: &str, issuer: &Issuer| {
+            let builder =
+                Authenticator::builder(credentials().audience(audience)).store(store.clone());
+            builder.transport(issuer.clone()).clock(clock.clone()).build().unwrap()
+        };
+        let (a, b) = (with("https://a.example", &to_a), with("https://b.example", &to_b));
+        let mut waits_a = task::spawn(a.authorization());
+        assert_pending!(waits_a.poll());
+        to_a.arrivals(1).await;
+        tokio::time::advance(Duration::from_millis(100)).await;
+        let mut waits_b = task::spawn(b.authorization());
+        assert_pending!(waits_b.poll());
+        to_b.arrivals(1).await;
+        let gates = if a_first { [gate_a, gate_b] } else { [gate_b, gate_a] };
+        for gate in gates {
+            gate.notify_one();
+            settle().await;
+        }
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert!(a.authorization().await.unwrap_err().is_quota_exhausted());
+        assert_eq!(to_a.requests(), 1);
+    }
 }

@@ -68,7 +68,7 @@ async fn a_token_is_served_when_it_cannot_be_settled_and_is_settled_later() {
         let auth = auth.clone();
         async move { auth.authorization().await }
     });
-    issuer.arrival().await;
+    issuer.arrivals(1).await;
     store.hangs.store(true, SeqCst);
     gate.notify_one();
     let began = tokio::time::Instant::now();
@@ -78,5 +78,80 @@ async fn a_token_is_served_when_it_cannot_be_settled_and_is_settled_later() {
     store.hangs.store(false, SeqCst);
     tokio::time::sleep(Duration::from_secs(20)).await;
     assert_eq!(store.written.load(SeqCst), 2);
+    assert_eq!(issuer.requests(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_never_knows_whether_it_wrote_is_given_up() {
+    let (store, issuer) = (Moody::default(), Issuer::new([]));
+    let (auth, _) = over(&store, &issuer);
+    store.is_mute.store(true, SeqCst);
+    let error = auth.authorization().await.unwrap_err();
+    assert!(error.is_store(), "{error}");
+    assert!(store.written.load(SeqCst) < 10);
+    assert_eq!(issuer.requests(), 0);
+}
+
+/// The unit is only a reservation until the write is confirmed: of many who try at once, one gets the last.
+#[tokio::test(start_paused = true)]
+async fn sixty_four_processes_race_for_the_last_unit_and_one_gets_it() {
+    let (store, issuer) = (Moody::default(), Issuer::new([]));
+    let clock = SharedClock::new();
+    let mut racers = tokio::task::JoinSet::new();
+    for number in 0..64 {
+        // Each with a request of its own, so that none waits for another's flight.
+        let auth =
+            auth_core::Authenticator::builder(credentials().scope(format!("scope-{number}")))
+                .store(Store::new(store.clone()))
+                .transport(issuer.clone())
+                .clock(clock.clone())
+                .quota(auth_core::Quota::per_day(1))
+                .build()
+                .unwrap();
+        racers.spawn(async move { auth.authorization().await });
+    }
+    let results = racers.join_all().await;
+    let refused = results
+        .iter()
+        .filter(|result| result.as_ref().is_err_and(auth_core::Error::is_quota_exhausted));
+    assert_eq!(refused.count(), 63);
+    assert_eq!(issuer.requests(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_that_the_store_took_is_not_there_to_send() {
+    let (store, issuer) = (Moody::default(), Issuer::new([]));
+    let (builder, _) = builder(&issuer);
+    let auth =
+        builder.store(Store::new(store.clone())).deadline(Duration::from_secs(3)).build().unwrap();
+    store.write_millis.store(4000, SeqCst);
+    let error = auth.authorization().await.unwrap_err();
+    assert!(error.is_timeout() && error.to_string().contains("store"), "{error}");
+    assert_eq!(issuer.requests(), 0);
+    assert_eq!(auth.status().await.windows[0].spent, 1, "in doubt it is spent");
+}
+
+/// The outcome is known in this process, though the store hung when it was to be written down.
+#[tokio::test(start_paused = true)]
+async fn what_the_issuer_said_holds_even_if_it_could_not_be_written_down() {
+    let gate = std::sync::Arc::new(tokio::sync::Notify::new());
+    let mut response = answer(429, "text/plain", "");
+    response.headers_mut().insert("retry-after", "7200".parse().unwrap());
+    let (store, issuer) =
+        (Moody::default(), Issuer::new([Step::Gate(gate.clone()), Step::Answer(response)]));
+    let (auth, clock) = over(&store, &issuer);
+    let caller = tokio::spawn({
+        let auth = auth.clone();
+        async move { auth.authorization().await }
+    });
+    issuer.arrivals(1).await;
+    store.hangs.store(true, SeqCst);
+    gate.notify_one();
+    assert!(caller.await.unwrap().unwrap_err().is_quota_exhausted());
+    store.hangs.store(false, SeqCst);
+    tokio::time::advance(Duration::from_millis(1100)).await;
+    let error = auth.authorization().await.unwrap_err();
+    assert!(error.is_quota_exhausted(), "{error}");
+    assert!(clock.until(error.retry_at().unwrap()) > Duration::from_secs(7000), "{error}");
     assert_eq!(issuer.requests(), 1);
 }

@@ -13,7 +13,7 @@ use auth_core::{
 };
 use bytes::Bytes;
 use http::{Request, Response};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -42,9 +42,8 @@ pub(crate) struct Issuer(Arc<Inner>);
 struct Inner {
     script: Mutex<VecDeque<Step>>,
     always: Mutex<Option<u16>>,
-    requests: AtomicUsize,
+    requests: watch::Sender<usize>,
     tokens: AtomicUsize,
-    arrived: Notify,
 }
 
 impl Issuer {
@@ -65,12 +64,18 @@ impl Issuer {
 
     /// Token requests that reached this issuer.
     pub(crate) fn requests(&self) -> usize {
-        self.0.requests.load(SeqCst)
+        *self.0.requests.borrow()
     }
 
-    /// Waits for the next token request to arrive.
-    pub(crate) async fn arrival(&self) {
-        self.0.arrived.notified().await;
+    /// Tokens that were given.
+    pub(crate) fn tokens(&self) -> usize {
+        self.0.tokens.load(SeqCst)
+    }
+
+    /// Waits until this many token requests have arrived.
+    pub(crate) async fn arrivals(&self, count: usize) {
+        let mut requests = self.0.requests.subscribe();
+        requests.wait_for(|requests| *requests >= count).await.unwrap();
     }
 
     async fn play(&self) -> Result<Response<Bytes>, TransportError> {
@@ -111,8 +116,7 @@ impl Transport for Issuer {
         _: Duration,
     ) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
         assert_eq!(request.method(), "POST");
-        self.0.requests.fetch_add(1, SeqCst);
-        self.0.arrived.notify_one();
+        self.0.requests.send_modify(|requests| *requests += 1);
         Box::pin(self.play())
     }
 }
@@ -190,6 +194,10 @@ pub(crate) struct Moody {
     pub(crate) hangs: Arc<AtomicBool>,
     /// The next writes are done, and their answer is lost.
     pub(crate) loses_answers: Arc<AtomicUsize>,
+    /// Writes are never done, and nobody can tell.
+    pub(crate) is_mute: Arc<AtomicBool>,
+    /// How long a write takes.
+    pub(crate) write_millis: Arc<AtomicUsize>,
     pub(crate) written: Arc<AtomicUsize>,
 }
 
@@ -228,6 +236,16 @@ impl VersionedCell for Moody {
     ) -> BoxFuture<'a, Result<Written, StoreError>> {
         Box::pin(async move {
             self.mood().await?;
+            // Others come in between the read and the write.
+            tokio::task::yield_now().await;
+            let millis = self.write_millis.load(SeqCst) as u64;
+            if millis > 0 {
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+            }
+            if self.is_mute.load(SeqCst) {
+                self.written.fetch_add(1, SeqCst);
+                return Ok(Written::Unknown);
+            }
             let written = self.memory.write(key, expected, record).await?;
             self.written.fetch_add(1, SeqCst);
             let lose = self.loses_answers.load(SeqCst) > 0;
