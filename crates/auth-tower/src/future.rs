@@ -53,15 +53,19 @@ pub(crate) struct Sent<S, B> {
 
 /// A request that is not sent yet.
 struct Waiting<S: Service<Request<B>>, B> {
-    /// `None` once the token is there and the service is not ready yet.
-    token: Option<BoxFuture<'static, Result<Authorization, auth_core::Error>>>,
-    generation: Option<Generation>,
+    token: Token,
     service: S,
     request: Option<Request<B>>,
     /// The API's 401, for a request that is sent again: the answer if there is no other token.
     refused: Option<S::Response>,
     shared: Arc<Shared<S>>,
     spare: Option<Box<Request<B>>>,
+}
+
+/// The token that a request waits for, and then the one that waits for the inner service.
+enum Token {
+    Awaited(BoxFuture<'static, Result<Authorization, auth_core::Error>>),
+    There(Authorization),
 }
 
 impl<S, B> Sent<S, B> {
@@ -94,8 +98,7 @@ where
     ) -> Self {
         let authenticator = shared.authenticator.clone();
         let waiting = Waiting {
-            token: Some(Box::pin(async move { authenticator.authorization().await })),
-            generation: None,
+            token: Token::Awaited(Box::pin(async move { authenticator.authorization().await })),
             service,
             request: Some(request),
             refused: None,
@@ -160,8 +163,9 @@ where
         };
         let authenticator = shared.authenticator.clone();
         let waiting = Waiting {
-            token: Some(Box::pin(async move { authenticator.replacement(generation).await })),
-            generation: None,
+            token: Token::Awaited(Box::pin(
+                async move { authenticator.replacement(generation).await },
+            )),
             service: shared.fresh(),
             request: Some(*spare),
             refused: Some(response),
@@ -178,23 +182,27 @@ where
     S::Error: Into<BoxError>,
 {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Next<S, B>, BoxError>> {
-        if let Some(token) = &mut self.token {
+        if let Token::Awaited(token) = &mut self.token {
             match (ready!(token.as_mut().poll(cx)), self.refused.take()) {
                 // The 401 is dropped here, and with it its connection or its place on one.
-                (Ok(authorization), _) => {
-                    self.token = None;
-                    self.generation = Some(authorization.generation());
-                    let request = self.request.as_mut().expect("it is sent once, below");
-                    request.headers_mut().insert(AUTHORIZATION, authorization.into_header());
-                }
+                (Ok(authorization), _) => self.token = Token::There(authorization),
                 (Err(_), Some(refused)) => return Poll::Ready(Ok(Next::Done(refused))),
                 (Err(error), None) => return Poll::Ready(Err(error.into())),
             }
         }
         ready!(self.service.poll_ready(cx)).map_err(Into::into)?;
-        let request = self.request.take().expect("this state is left when it is sent");
+        let Token::There(awaited) = &self.token else {
+            unreachable!("it is there, or this was left above")
+        };
+        // The inner service may have taken long to get ready: a newer token may be there by now.
+        let newer = self.shared.authenticator.try_authorization();
+        let authorization = newer
+            .filter(|newer| newer.generation() > awaited.generation())
+            .unwrap_or_else(|| awaited.clone());
+        let generation = authorization.generation();
+        let mut request = self.request.take().expect("this state is left when it is sent");
+        request.headers_mut().insert(AUTHORIZATION, authorization.into_header());
         let future = self.service.call(request);
-        let generation = self.generation.expect("set with the header");
         let sent = Sent::new(generation, self.shared.clone(), self.spare.take());
         Poll::Ready(Ok(Next::State(State::Calling { future, sent: Some(sent) })))
     }

@@ -110,3 +110,27 @@ async fn a_retry_layer_around_it_multiplies_no_token_request() {
     }
     assert_eq!(count.load(SeqCst), 2);
 }
+
+/// A request that has its token and waits for the inner service is overtaken by a renewal.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_queued_for_long_is_sent_with_the_newest_token() {
+    let (auth, _) = scripted();
+    let (mock, mut handle) =
+        tower_test::mock::pair::<Request<Full<Bytes>>, Response<Full<Bytes>>>();
+    handle.allow(1);
+    let mut service = ServiceBuilder::new().layer(AuthLayer::new(auth.clone())).service(mock);
+    let mut call =
+        tokio_test::task::spawn(tower::Service::call(service.ready().await.unwrap(), get(API)));
+    tokio_test::assert_pending!(call.poll());
+    // Drops the readiness of the first clone, so that the second has to wait for its own.
+    handle.allow(0);
+    let first = auth.authorization().await.unwrap().generation();
+    tokio_test::assert_pending!(call.poll());
+    auth.replacement(first).await.unwrap();
+    handle.allow(1);
+    tokio_test::assert_pending!(call.poll());
+    let (request, send) = handle.next_request().await.unwrap();
+    assert_eq!(request.headers()["authorization"], "Bearer token-2");
+    send.send_response(status(http::StatusCode::OK));
+    assert_eq!(call.await.unwrap().status(), 200);
+}

@@ -82,7 +82,7 @@ where
     let code = service.oneshot(request).await.unwrap().status();
 
     // Replayed or not: the next request has the new token, once the renewal has settled.
-    auth.replacement(auth.authorization().await.unwrap().generation()).await.ok();
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     assert_eq!(auth.authorization().await.unwrap().header(), "Bearer token-2");
     assert_eq!(count.load(SeqCst), 2);
     (seen.lock().unwrap().clone(), code)

@@ -128,3 +128,32 @@ async fn a_service_that_never_gets_ready_costs_nothing_and_one_that_fails_does()
         ServiceTransport::new(fails).send(request(), Duration::from_secs(1)).await.unwrap_err();
     assert!(!failed.is_not_sent());
 }
+
+// torture: D35
+#[tokio::test]
+async fn an_endless_body_is_cut_off_at_64_kib() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 4096]).await;
+        let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1073741824\r\n\r\n";
+        stream.write_all(head).await.unwrap();
+        let mut written = 0_usize;
+        while stream.write_all(&[b' '; 65_536]).await.is_ok() && written < 1 << 30 {
+            written += 65_536;
+        }
+        written
+    });
+    let request =
+        Request::post(format!("http://{address}/oauth/token")).body(Bytes::new()).unwrap();
+    let error = HyperTransport::plain().send(request, Duration::from_secs(10)).await.unwrap_err();
+    assert!(error.is_body_too_long(), "{error:?}");
+    let written = server.await.unwrap();
+    assert!(
+        written < 64 << 20,
+        "{written} bytes: what the kernel's buffers hold, and not the whole GiB"
+    );
+}
