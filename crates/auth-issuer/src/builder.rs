@@ -20,6 +20,26 @@ use crate::state::State;
 use crate::tokens::Tokens;
 use crate::{api, random, token};
 
+impl Issuer {
+    /// Starts an issuer with the [defaults of its builder](IssuerBuilder#defaults) on the present tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`IssuerBuilder::start`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub async fn start() -> Result<Self, StartError> {
+        Self::builder().start().await
+    }
+
+    /// Settings to start an issuer with.
+    pub fn builder() -> IssuerBuilder {
+        IssuerBuilder::new()
+    }
+}
+
 /// Settings of an [`Issuer`] that is to be started.
 ///
 /// # Defaults

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::builder::IssuerBuilder;
 use crate::counters::Counters;
-use crate::error::StartError;
 use crate::fault::Fault;
 use crate::record::TokenRequestRecord;
 use crate::serve::Server;
@@ -31,24 +29,6 @@ pub struct Issuer {
 
 impl Issuer {
     pub(crate) const TOKEN_PATH: &'static str = "/oauth/token";
-
-    /// Starts an issuer with the [defaults of its builder](IssuerBuilder#defaults) on the present tokio runtime.
-    ///
-    /// # Errors
-    ///
-    /// As [`IssuerBuilder::start`].
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime.
-    pub async fn start() -> Result<Self, StartError> {
-        Self::builder().start().await
-    }
-
-    /// Settings to start an issuer with.
-    pub fn builder() -> IssuerBuilder {
-        IssuerBuilder::new()
-    }
 
     pub(crate) fn new(
         state: Arc<State>,

@@ -16,7 +16,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::error::BoxError;
-use crate::service::Shared;
+use crate::shared::Shared;
 
 pin_project! {
     /// The response of an [`Auth`](crate::Auth) service.

@@ -6,7 +6,8 @@ use auth_core::{Authenticator, Origin};
 use tower_layer::Layer;
 
 use crate::replay::Auto;
-use crate::service::{Auth, Shared};
+use crate::service::Auth;
+use crate::shared::Shared;
 
 /// Puts the token of an [`Authenticator`] on every request of a client. See the [crate's documentation](crate).
 ///

@@ -83,6 +83,7 @@ mod future;
 mod layer;
 mod replay;
 mod service;
+mod shared;
 mod transport;
 
 pub use self::error::{BoxError, error};

@@ -1,17 +1,18 @@
 //! The service: what a request passes through.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use auth_core::{Authenticator, Target};
+use auth_core::Target;
 use http::header::{AUTHORIZATION, Entry};
-use http::{Request, Response, Uri};
+use http::{Request, Response};
 use tower_service::Service;
 
 use crate::error::BoxError;
 use crate::future::{ResponseFuture, Sent, copy_head};
 use crate::replay::{Auto, Replay};
+use crate::shared::Shared;
 
 /// A client whose requests carry a token. Made by [`AuthLayer`](crate::AuthLayer).
 ///
@@ -25,37 +26,6 @@ pub struct Auth<S, R = Auto> {
     inner: S,
     shared: Arc<Shared<S>>,
     replay: R,
-}
-
-/// What all clones of a service and their responses share.
-pub(crate) struct Shared<S> {
-    pub(crate) authenticator: Authenticator,
-    /// Whether a relative URI gets the token, once it is known where it leads.
-    relative: Option<bool>,
-    /// Cloned for a replay only, so that a request that is not refused clones nothing.
-    template: Mutex<S>,
-}
-
-impl<S: Clone> Shared<S> {
-    pub(crate) fn new(authenticator: Authenticator, relative: Option<bool>, template: S) -> Self {
-        Self { authenticator, relative, template: Mutex::new(template) }
-    }
-
-    /// A service that was never made ready.
-    pub(crate) fn fresh(&self) -> S {
-        self.template.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl<S> Shared<S> {
-    #[inline]
-    fn target(&self, uri: &Uri) -> Target {
-        match (self.authenticator.target(uri), self.relative) {
-            (Target::Relative, Some(true)) => Target::Bound,
-            (Target::Relative, Some(false)) => Target::Foreign,
-            (target, _) => target,
-        }
-    }
 }
 
 impl<S, R> Auth<S, R> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use super::{BoxFuture, LedgerKey, StoreError, Stored, VersionedCell, Written};
+use super::cell::{BoxFuture, LedgerKey, StoreError, Stored, VersionedCell, Written};
 use crate::id::Version;
 
 /// A memory of its own, apart from [`Store::memory`](super::Store::memory): authenticators over two of them do not know

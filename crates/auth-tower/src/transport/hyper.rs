@@ -11,7 +11,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use hyper_util::rt::TokioExecutor;
 
-use super::collect;
+use super::body::collect;
 
 /// Half of the default deadline, so that an issuer that cannot be reached is told from one that does not answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -12,7 +12,7 @@ use http_body::Body;
 use http_body_util::Full;
 use tower_service::Service;
 
-use super::collect;
+use super::body::collect;
 use crate::error::BoxError;
 
 /// Carries token requests over a tower service of yours.
