@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Client, ClientBuilder, Proxy, redirect, retry};
@@ -72,7 +73,7 @@ impl ReqwestTransportBuilder {
         let client = self.proxies.into_iter().fold(safe(self.client), ClientBuilder::proxy);
         match client.build() {
             Ok(client) => Ok(ReqwestTransport { client, has_proxy }),
-            Err(error) => Err(BuildError(error.without_url())),
+            Err(error) => Err(BuildError(Arc::new(error.without_url()))),
         }
     }
 }
@@ -105,8 +106,8 @@ fn safe(client: ClientBuilder) -> ClientBuilder {
 }
 
 /// Why a [`ReqwestTransport`] could not be built.
-#[derive(Debug)]
-pub struct BuildError(reqwest::Error);
+#[derive(Clone, Debug)]
+pub struct BuildError(Arc<reqwest::Error>);
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -116,6 +117,6 @@ impl fmt::Display for BuildError {
 
 impl StdError for BuildError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&self.0)
+        Some(&*self.0)
     }
 }

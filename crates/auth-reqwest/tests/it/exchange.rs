@@ -63,7 +63,7 @@ async fn the_transport_keeps_the_deadline_by_itself() {
         let transport = ReqwestTransport::new().unwrap();
         let exchange = tokio::time::timeout(LONG, transport.send(request, SHORT));
         let failed = exchange.await.unwrap().unwrap_err();
-        assert_eq!(failed.to_string(), TransportError::timeout().to_string());
+        assert!(failed.is_timeout(), "{failed:?}");
     }
 }
 
