@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use auth_core::{Error, LONGEST_ANSWER, Transport, TransportError};
+use auth_core::{Error, LONGEST_ANSWER, Transport};
 use auth_issuer::{Fault, Issuer};
 use auth_reqwest::ReqwestTransport;
 use bytes::Bytes;
