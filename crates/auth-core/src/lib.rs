@@ -83,8 +83,12 @@ pub use self::origin::{Origin, Target};
 pub use self::quota::{Quota, Window};
 pub use self::secret::ClientSecret;
 pub use self::status::{Status, TokenStatus, WindowStatus};
+#[cfg(any(test, feature = "test-util"))]
+pub use self::store::conformance;
 pub use self::store::{
     BoxFuture, LedgerKey, MemoryStore, Store, StoreError, Stored, Version, VersionedCell, Written,
 };
+#[cfg(unix)]
+pub use self::store::{FileStore, state_directory};
 pub use self::token::{Authorization, Generation};
 pub use self::wire::{ClientAuth, LONGEST_ANSWER, Transport, TransportError};

@@ -33,7 +33,7 @@ impl LedgerKey {
 pub struct Stored {
     /// The id of the write that put it there.
     pub version: Version,
-    /// The record, as [`VersionedCell::write`] was given it. Tokens in it are sealed.
+    /// The record: JSON, equal to what [`VersionedCell::write`] was given. Tokens in it are sealed.
     pub record: Vec<u8>,
 }
 
@@ -55,6 +55,7 @@ pub enum Written {
 /// - `write` with `expected` stores the record exactly if the cell's version is `expected` (`None`: the cell is empty), and
 ///   answers [`Written::Written`] only when the record would survive what the store promises to survive.
 /// - Versions are new random ids with every write ([`Version::random`]), never counters.
+/// - Records are JSON of at most a few hundred KiB; a store may lay them out anew.
 /// - A `read` that begins after a `write` was answered sees that write or a later one.
 /// - Both answer within a few seconds or fail. A caller gives up after five.
 pub trait VersionedCell: fmt::Debug + Send + Sync + 'static {

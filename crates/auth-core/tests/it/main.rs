@@ -5,6 +5,8 @@
 mod budget;
 mod clocks;
 mod config;
+#[cfg(unix)]
+mod file_store;
 mod flight;
 mod issuer_answers;
 mod refusal;
