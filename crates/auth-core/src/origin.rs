@@ -114,6 +114,8 @@ mod tests {
             "https://a.example:8443/",
             "https://b.example/",
             "https://a.example.evil/",
+            "https://evil-a.example/",
+            "https://sub.a.example/",
             "https://evil/a.example",
             "https://a.example@evil/",
             "https://a.example./",

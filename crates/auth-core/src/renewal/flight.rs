@@ -213,3 +213,64 @@ impl Drop for Ticket {
         self.flights.land(self.epoch, landing, None);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio_test::{assert_pending, assert_ready, task};
+
+    use super::*;
+    use crate::id::BootId;
+
+    const NOW: BootTime = BootTime { id: BootId::fixed(1), millis: 0 };
+
+    /// A flight on the runtime at hand.
+    fn fly(flights: &Arc<Flights>) -> (Waiter, Ticket) {
+        match flights.board(Wish::Any, NOW, Some(&Handle::current())) {
+            Boarding::Boarded(waiter, Some(ticket)) => (waiter, ticket),
+            _ => panic!("nothing is under way"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_flight_that_was_given_up_and_lands_late_hides_no_later_end() {
+        let flights = Flights::new("test".into());
+        let (mut first, late) = fly(&flights);
+        flights.give_up(first.epoch);
+        assert!(matches!(assert_ready!(task::spawn(first.landed()).poll()), Landing::Interrupted));
+
+        let (mut second, ticket) = fly(&flights);
+        ticket.land(Landing::Published, NOW);
+        late.land(Landing::NotNeeded, NOW);
+        assert!(matches!(assert_ready!(task::spawn(second.landed()).poll()), Landing::Published));
+    }
+
+    #[tokio::test]
+    async fn a_flight_that_was_given_up_does_not_end_its_successor() {
+        let flights = Flights::new("test".into());
+        let (first, late) = fly(&flights);
+        flights.give_up(first.epoch);
+        let (mut second, ticket) = fly(&flights);
+        late.land(Landing::Published, NOW);
+        assert!(flights.is_flying());
+        let mut waiting = task::spawn(second.landed());
+        assert_pending!(waiting.poll());
+        drop(ticket);
+        assert!(matches!(assert_ready!(waiting.poll()), Landing::Interrupted));
+        assert!(!flights.is_flying());
+    }
+
+    #[tokio::test]
+    async fn a_failure_answers_the_same_wish_for_a_second() {
+        let flights = Flights::new("test".into());
+        let (_, ticket) = fly(&flights);
+        let error = Error::runtime("test".into(), "a failure");
+        ticket.land(Landing::Failed(Wish::Any, error), NOW);
+        let board = |wish, millis| {
+            let now = BootTime { millis, ..NOW };
+            flights.board(wish, now, Some(&Handle::current()))
+        };
+        assert!(matches!(board(Wish::Any, 999), Boarding::Failed(_)));
+        assert!(matches!(board(Wish::Renewal, 999), Boarding::Boarded(_, Some(_))));
+        assert!(matches!(board(Wish::Any, 1000), Boarding::Boarded(_, Some(_))));
+    }
+}

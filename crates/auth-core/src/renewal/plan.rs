@@ -122,3 +122,110 @@ impl Need {
         record.ledger.refused_until(identity.request, after, REFUSED_AGAIN, now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::fingerprint::Fingerprint;
+    use crate::id::BootId;
+    use crate::quota::ledger::Spend;
+    use crate::record::Terms;
+
+    fn at(secs: u64) -> Now {
+        let boot = BootTime { id: BootId::fixed(1), millis: secs * 1000 };
+        Now { wall: Timestamp::from_secs(1_800_000_000 + secs.cast_signed()), boot }
+    }
+
+    fn identity() -> Identity {
+        Identity { request: Fingerprint::of(b"r"), credential: Fingerprint::of(b"c") }
+    }
+
+    /// A record in which another process has left a token of an hour.
+    fn with_token(id: TokenId) -> Record {
+        let mut record = Record::new();
+        let spend = Spend::new(FlightId::random(), Cause::Start, identity().request, at(0));
+        let flight = spend.id;
+        let quota = Quota::per_day(10);
+        record.begin(spend, Duration::from_secs(12), &quota);
+        let token = StoredToken {
+            id,
+            sent: at(0).wall,
+            lifetime_ms: 3_600_000,
+            cause: Cause::Start,
+            sealed: String::new(),
+        };
+        let terms = Terms { identity: identity(), quota: &quota, expires_at: None, now: at(0) };
+        record.settle_token(flight, token, &terms);
+        record
+    }
+
+    fn need(cause: Cause) -> Need {
+        Need { cause, current: None, refused: Vec::new() }
+    }
+
+    fn planned<'a>(record: &'a Record, need: &Need, learnt: &Learnt, now: Now) -> Plan<'a> {
+        plan(record, need, learnt, identity(), &Quota::per_day(10), now)
+    }
+
+    #[test]
+    fn a_token_of_another_process_is_adopted_unless_it_was_refused_or_is_dead_or_unreadable() {
+        let id = TokenId::random();
+        let record = with_token(id);
+        let (none, fresh) = (Learnt::default(), need(Cause::Start));
+        assert!(
+            matches!(planned(&record, &fresh, &none, at(1)), Plan::Adopt(token) if token.id == id)
+        );
+
+        let refused = Need { refused: vec![id], ..need(Cause::Start) };
+        assert!(matches!(planned(&record, &refused, &none, at(1)), Plan::Spend));
+        let unreadable = Learnt { unreadable: vec![id], ..Learnt::default() };
+        assert!(matches!(planned(&record, &fresh, &unreadable, at(1)), Plan::Spend));
+        assert!(matches!(planned(&record, &fresh, &none, at(3600)), Plan::Spend));
+    }
+
+    #[test]
+    fn a_renewal_adopts_only_what_lives_longer_and_a_refusal_whatever_is_another() {
+        let record = with_token(TokenId::random());
+        let holding = |cause, lives: u64| {
+            let current = Current {
+                id: TokenId::random(),
+                cause: Cause::Start,
+                sent: at(0).wall,
+                expires_at: at(lives).wall,
+            };
+            Need { current: Some(current), ..need(cause) }
+        };
+        let none = Learnt::default();
+        assert!(matches!(
+            planned(&record, &holding(Cause::Expiring, 60), &none, at(1)),
+            Plan::Adopt(_)
+        ));
+        assert!(matches!(
+            planned(&record, &holding(Cause::Expiring, 7200), &none, at(1)),
+            Plan::Spend
+        ));
+        assert!(matches!(
+            planned(&record, &holding(Cause::Refused, 7200), &none, at(1)),
+            Plan::Adopt(_)
+        ));
+    }
+
+    #[test]
+    fn a_flight_is_waited_for_until_it_was_seen_unchanged_for_its_time_to_live() {
+        let mut record = Record::new();
+        let spend = Spend::new(FlightId::random(), Cause::Start, identity().request, at(0));
+        let flight = spend.id;
+        record.begin(spend, Duration::from_secs(12), &Quota::per_day(10));
+        let need = need(Cause::Start);
+        // Long dead by the clock of the process that wrote it; this one has only just seen it.
+        assert!(matches!(planned(&record, &need, &Learnt::default(), at(1000)), Plan::Wait(_)));
+        let watching =
+            |since| Learnt { watched: Some((flight, at(since).boot)), ..Learnt::default() };
+        assert!(matches!(planned(&record, &need, &watching(1000), at(1011)), Plan::Wait(_)));
+        let dead = planned(&record, &need, &watching(1000), at(1012));
+        assert!(matches!(dead, Plan::Bury { gone: false, .. }), "{dead:?}");
+        let gone = Learnt { gone: vec![flight], ..Learnt::default() };
+        assert!(matches!(planned(&record, &need, &gone, at(1)), Plan::Bury { gone: true, .. }));
+    }
+}

@@ -33,6 +33,8 @@ async fn a_token_goes_to_its_own_origin_only() {
         "http://api.example/v2",
         "https://api.example:8443/v2",
         "https://api.example.evil/v2",
+        "https://evil-api.example/v2",
+        "https://sub.api.example/v2",
         "https://evil/api.example",
         "https://api.example@evil/",
     ] {
