@@ -25,7 +25,7 @@ async fn costs_a_unit(fault: Fault, deadline: Duration) -> Error {
     failed
 }
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(50);
 
 // torture: D34
 #[tokio::test]
