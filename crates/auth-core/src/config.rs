@@ -142,7 +142,7 @@ impl Builder {
         let Some(store) = self.store.take() else {
             return Err(ConfigError::new(
                 "store",
-                "is not chosen; `Store::memory()` keeps the ledger as long as the process lives",
+                "is not chosen; `Store::file(directory)` keeps the ledger over restarts, `Store::memory()` as long as the process lives",
             ));
         };
         let Some(transport) = self.transport.take() else {

@@ -9,6 +9,8 @@ mod config;
 mod file_store;
 mod flight;
 mod issuer_answers;
+#[cfg(unix)]
+mod kill;
 mod refusal;
 mod secrecy;
 mod sharing;
