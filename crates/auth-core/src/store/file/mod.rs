@@ -3,16 +3,6 @@
 //! One subdirectory for each OAuth client holds its record. A write takes a short lock on the subdirectory, compares the
 //! version, writes a new file, syncs it, renames it over the old one, and syncs the subdirectory; a read takes no lock. No
 //! lock is held while a token request is under way: other processes wait on the flight that is in the record.
-//!
-//! # Deployment
-//!
-//! - The directory must outlive the process: the writable layer of a container does not outlive the container, `/tmp` not
-//!   the machine. Mount a volume, or use [`state_directory`] where there is a home.
-//! - It belongs to the user of the process alone. A directory of somebody else's, or one that others may write to, is
-//!   refused, and so are symbolic links, FIFOs and hard links in the place of a record.
-//! - Network and FUSE file systems are refused, since their locks and renames do not hold what they promise, unless
-//!   [`FileStore::allow_any_file_system`] says that yours does.
-//! - A backup that is restored is older than what this machine has spent since. Count the quota as spent then.
 
 mod directory;
 mod envelope;
@@ -33,7 +23,17 @@ const LOCK: Duration = Duration::from_secs(4);
 /// How often it looks.
 const LOOK: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 
-/// A store in a directory, for any number of processes of one machine. See the [module's documentation](self).
+/// A store in a directory, for any number of processes of one machine and their restarts.
+///
+/// # Deployment
+///
+/// - The directory must outlive the process: the writable layer of a container does not outlive the container, `/tmp` not
+///   the machine. Mount a volume, or use [`state_directory`] where there is a home.
+/// - It belongs to the user of the process alone. A directory of somebody else's, or one that others may write to, is
+///   refused, and so are symbolic links, FIFOs and hard links in the place of a record.
+/// - Network and FUSE file systems are refused, since their locks and renames do not hold what they promise, unless
+///   [`FileStore::allow_any_file_system`] says that yours does.
+/// - A backup that is restored is older than what this machine has spent since. Count the quota as spent then.
 ///
 /// # Defaults
 ///
