@@ -39,16 +39,20 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         ClientBuilder::new(client).with(AuthMiddleware::new(authenticator.clone())).build();
 
     let request = client.get("https://api.flexport.com/shipments").header("Flexport-Version", "2");
-    match request.send().await {
+    let code = match request.send().await {
         Ok(response) => {
             println!("{}", response.status());
             println!("{}", response.json::<serde_json::Value>().await?);
+            ExitCode::SUCCESS
         }
-        Err(error) => match auth_reqwest::error(&error) {
-            Some(no_token) => eprintln!("flexport: {no_token}"),
-            None => eprintln!("flexport: {error}"),
-        },
-    }
+        Err(error) => {
+            match auth_reqwest::error(&error) {
+                Some(no_token) => eprintln!("flexport: {no_token}"),
+                None => eprintln!("flexport: {error}"),
+            }
+            ExitCode::FAILURE
+        }
+    };
     eprintln!("{}", authenticator.status().await);
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }

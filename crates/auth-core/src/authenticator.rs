@@ -31,7 +31,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// share its failure too.
 ///
 /// Nothing is spawned until a token is needed. The renewal runs on the tokio runtime of the caller that started it; if that
-/// runtime is gone, or kept and not run, the next caller starts another. The runtime needs its timers (`enable_time`).
+/// runtime is gone, or kept and not run, the next caller on another runtime starts another. The runtime needs its timers
+/// (`enable_time`). A caller outside of tokio can wait for a flight, and cannot tell whether anybody drives it.
 #[derive(Clone)]
 pub struct Authenticator {
     shared: Arc<Shared>,
@@ -227,6 +228,7 @@ impl Authenticator {
             // The lock of the flights is released: a runtime that is shutting down drops the task, and the ticket in it, at
             // once.
             (Boarding::Boarded(waiter, Some(ticket)), Some(runtime)) => {
+                self.shared.renewal.take_step();
                 runtime.spawn(self.shared.clone().fly(ticket));
                 Boarding::Boarded(waiter, None)
             }

@@ -121,6 +121,15 @@ impl ClientCredentials {
             if audience.contains(char::is_whitespace) {
                 return Err(ConfigError::new("audience", "has white space in it"));
             }
+            // An audience is a name, and many are URLs; what makes a URL unsafe or ambiguous makes the name so too.
+            if let Some((_, rest)) = audience.split_once("://") {
+                if rest.contains('#') {
+                    return Err(ConfigError::new("audience", "is a URL with a fragment (`#…`)"));
+                }
+                if rest.split('/').next().is_some_and(|authority| authority.contains('@')) {
+                    return Err(ConfigError::new("audience", "is a URL with user info (`user@`)"));
+                }
+            }
         }
         for scope in &self.scopes {
             // RFC 6749 §3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )

@@ -29,6 +29,9 @@ const CREDENTIAL_HOLD: Duration = Duration::from_secs(24 * 60 * 60);
 /// Tokens that live shorter than this count as failures where there is a quota: they are used, and the next one is paced.
 const SHORTEST: Duration = Duration::from_secs(60);
 
+/// The shortest hold after a request that may have left.
+const SHORTEST_HOLD: Duration = Duration::from_secs(5);
+
 /// The longest hold that an issuer's word sets, unless a window is longer.
 const LONGEST_HOLD: Duration = Duration::from_secs(25 * 60 * 60);
 
@@ -248,7 +251,8 @@ impl Record {
         let mut until = match failure.kind {
             FailureKind::NotSent => now.wall + pace::unsent_gap(unsent),
             FailureKind::InvalidClient => sent + CREDENTIAL_HOLD,
-            kind => sent + self.gap(kind.scope(), cause, terms),
+            // A request that took long to fail leaves a pause all the same.
+            kind => (sent + self.gap(kind.scope(), cause, terms)).max(now.wall + SHORTEST_HOLD),
         };
         if let Some(asked) = failure.retry_after {
             let longest =
@@ -262,7 +266,8 @@ impl Record {
         let mut hold = Hold::new(failure.kind, failure.detail.clone(), until, now);
         hold.unsent = if failure.kind == FailureKind::NotSent { unsent } else { 0 };
         self.holds.set(failure.kind.scope(), identity, proactive, hold, now);
-        until
+        // A hold of another request may last longer.
+        self.holds.stopping(identity, proactive, now).map_or(until, |(_, end)| end.max(until))
     }
 
     /// Ends a flight; when it was decided, and what for.

@@ -60,7 +60,7 @@ impl Shared {
     pub(crate) async fn fly(self: Arc<Self>, ticket: Ticket) {
         self.renewal.take_step();
         let wish = ticket.wish();
-        let Some(need) = self.need(wish) else {
+        let Some((need, replaces)) = self.need(wish) else {
             ticket.land(Landing::NotNeeded, self.clock.now().boot);
             return;
         };
@@ -68,10 +68,8 @@ impl Shared {
         let renewed = self.renewal.run(&need).await;
         let now = self.clock.now();
         let landing = match renewed.result {
-            Ok(acquired) => {
-                self.publish(&acquired, now);
-                Landing::Published
-            }
+            Ok(acquired) if self.publish(&acquired, replaces, now) => Landing::Published,
+            Ok(_) => Landing::NotNeeded,
             Err(error) => {
                 self.put_off(wish, &need, &error, now);
                 Landing::Failed(wish, error)
@@ -83,8 +81,9 @@ impl Shared {
         }
     }
 
-    /// What to ask for, now that this flight is the only one; `None` if an earlier one has brought it already.
-    fn need(&self, wish: Wish) -> Option<Need> {
+    /// What to ask for, now that this flight is the only one, and the generation that the answer replaces; `None` if an earlier
+    /// flight has brought it already.
+    fn need(&self, wish: Wish) -> Option<(Need, Generation)> {
         let slow = self.lock();
         let now = self.clock.now();
         let mut snapshot = self.snapshot.load_full();
@@ -100,6 +99,12 @@ impl Shared {
         let (needed, cause) = match (wish, freshness) {
             (Wish::Manual(_), None) => (true, Cause::Manual),
             (_, None) => (true, Cause::Start),
+            // What the wish asks for has come, and gone again.
+            (Wish::After(old) | Wish::Manual(old), Some(Freshness::Expired))
+                if old != generation =>
+            {
+                (true, Cause::Expired)
+            }
             (Wish::Any, Some(freshness)) => (freshness == Freshness::Expired, Cause::Expired),
             (Wish::Renewal, Some(freshness)) => (freshness != Freshness::Fresh, Cause::Expiring),
             (Wish::After(refused), Some(_)) => (generation == refused, Cause::Refused),
@@ -111,12 +116,19 @@ impl Shared {
             sent: snapshot.sent,
             expires_at: snapshot.expires_at,
         });
-        needed.then(|| Need { cause, current, refused: slow.refused.clone() })
+        needed.then(|| (Need { cause, current, refused: slow.refused.clone() }, generation))
     }
 
-    fn publish(&self, acquired: &Acquired, now: Now) {
+    /// Puts a token to use; whether it was. A flight that was given up may come late: it does not take the place of what came
+    /// in the meantime, and no token that was refused in the meantime is put to use.
+    fn publish(&self, acquired: &Acquired, replaces: Generation, now: Now) -> bool {
         let mut slow = self.lock();
-        let last = self.snapshot.load().as_ref().map_or(Generation::NONE, |last| last.generation);
+        let present = self.snapshot.load_full();
+        let last = present.as_ref().map_or(Generation::NONE, |present| present.generation);
+        let alive = present.is_some_and(|present| present.freshness_at(now) != Freshness::Expired);
+        if slow.refused.contains(&acquired.provenance.id) || (last != replaces && alive) {
+            return false;
+        }
         let snapshot =
             Snapshot::new(&acquired.token, last.next(), &acquired.provenance, self.jitter, now);
         tracing::info!(
@@ -132,6 +144,7 @@ impl Shared {
         }
         slow.last_error = None;
         self.snapshot.store(Some(Arc::new(snapshot)));
+        true
     }
 
     /// After a flight without a token: what is at hand is served on, and not renewed before another attempt makes sense.

@@ -219,7 +219,9 @@ impl Snapshot {
         let expires_at = now.wall + left;
         let due = expires_at - ahead;
         let renew_at = if self.suspect { now.wall } else { due };
-        Some(Self { since: now.wall - SINCE, expires_at, due, renew_at, ..self.clone() })
+        let jump = expires_at.as_millis().saturating_sub(self.expires_at.as_millis());
+        let sent = Timestamp::from_millis(self.sent.as_millis().saturating_add(jump));
+        Some(Self { sent, since: now.wall - SINCE, expires_at, due, renew_at, ..self.clone() })
     }
 
     /// The same token, due for renewal no sooner than `at`; a suspect one stays due at once.

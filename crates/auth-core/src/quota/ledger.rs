@@ -108,6 +108,11 @@ impl Spend {
         Timestamp::from_millis(now.wall.as_millis().saturating_add(left))
     }
 
+    /// Whether nobody has said yet what it came to.
+    pub(crate) fn is_unreported(&self) -> bool {
+        matches!(self.outcome, Outcome::Pending | Outcome::Failed(FailureKind::Lost))
+    }
+
     pub(crate) fn failed(&self) -> bool {
         matches!(self.outcome, Outcome::Failed(_))
     }

@@ -76,9 +76,6 @@ pub(crate) fn plan<'a>(
     {
         return Plan::Adopt(token);
     }
-    if let Some(until) = need.refused_again(record, identity, now) {
-        return Plan::Deny(Denied::RefusedAgain(until));
-    }
     if let Some(flight) = record.flights.get(&identity.request) {
         let gone = learnt.gone.contains(&flight.id);
         let watched = learnt.watched.filter(|(id, _)| *id == flight.id);
@@ -90,6 +87,9 @@ pub(crate) fn plan<'a>(
         } else {
             Plan::Wait(*flight)
         };
+    }
+    if let Some(until) = need.refused_again(record, identity, now) {
+        return Plan::Deny(Denied::RefusedAgain(until));
     }
     if let Some((hold, until)) = record.hold(identity, need.cause, now) {
         return Plan::Deny(Denied::Held(hold.clone(), until));
@@ -108,7 +108,8 @@ impl Need {
             None => true,
             Some(current) if current.id == token.id => false,
             Some(current) => {
-                self.cause == Cause::Refused || token.expires_at() > current.expires_at
+                token.expires_at() > current.expires_at
+                    || (self.cause == Cause::Refused && token.sent >= current.sent)
             }
         };
         alive && !known && better

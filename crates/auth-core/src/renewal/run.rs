@@ -252,11 +252,14 @@ impl Renewal {
     fn settle_open(&self, record: &mut Record, now: Now) -> bool {
         let mut changed = false;
         for settlement in self.open.settlements() {
-            let under_way = record.flights.values().any(|open| open.id == settlement.spend.id);
+            let id = settlement.spend.id;
+            // Another process may have given the flight up: what it came to is known here all the same.
+            let under_way =
+                record.ledger.spends().iter().any(|spend| spend.id == id && spend.is_unreported());
             if under_way {
                 settlement.apply(record, self.identity, &self.quota, now);
             } else {
-                self.open.settled(settlement.spend.id);
+                self.open.settled(id);
             }
             changed |= under_way;
         }

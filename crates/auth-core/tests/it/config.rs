@@ -44,6 +44,9 @@ fn every_bad_setting_is_named() {
     assert_eq!(field(with(audience(""))), "audience");
     assert_eq!(field(with(audience("https://api.example /"))), "audience");
     assert_eq!(field(with(audience("http://api.example"))), "audience");
+    for url in ["https://u:p@api.example", "https://api.example/#f"] {
+        assert_eq!(field(with(audience(url)).origin("https://api.example")), "audience", "{url}");
+    }
     assert_eq!(field(with(audience("urn-like-name"))), "origin");
     assert_eq!(field(with(new("id", "secret"))), "origin");
     assert_eq!(field(with(good()).origin("http://api.example")), "origin");

@@ -332,3 +332,51 @@ fn a_flight_on_a_runtime_that_stands_still_is_given_up() {
     assert_eq!(issuer.requests(), 2);
     drop(idle);
 }
+
+/// The flight that was given up is driven again after its token was refused and replaced.
+#[test]
+fn a_flight_that_was_given_up_puts_no_refused_token_back_to_use() {
+    let gate = Arc::new(Notify::new());
+    let issuer = Issuer::new([Step::Gate(gate.clone())]);
+    let store = Moody::default();
+    let (builder, clock) = builder(&issuer);
+    let auth = builder.store(Store::new(store.clone())).build().unwrap();
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap()
+    };
+    let idle = runtime();
+    idle.block_on(async {
+        let mut caller = task::spawn(auth.authorization());
+        assert_pending!(caller.poll());
+        issuer.arrivals(1).await;
+        // It has its token, and stands still while it writes that down.
+        store.write_millis.store(500, SeqCst);
+        gate.notify_one();
+        settle().await;
+    });
+    assert_eq!(issuer.tokens(), 1);
+    store.write_millis.store(0, SeqCst);
+    runtime().block_on(async {
+        let mut caller = task::spawn(auth.authorization());
+        let first = loop {
+            if let std::task::Poll::Ready(result) = caller.poll() {
+                break result.unwrap();
+            }
+            clock.0.suspend(Duration::from_secs(1));
+            tokio::time::advance(Duration::from_secs(1)).await;
+            settle().await;
+        };
+        assert_eq!(text(&first), "Bearer token-1", "what the first flight fetched is not lost");
+        assert_eq!(text(&auth.replacement(first.generation()).await.unwrap()), "Bearer token-2");
+    });
+    idle.block_on(async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        settle().await;
+    });
+    assert_eq!(text(&auth.try_authorization().unwrap()), "Bearer token-2");
+    assert_eq!(issuer.requests(), 2);
+}

@@ -254,3 +254,13 @@ async fn an_operator_can_have_a_new_token_past_every_hold() {
     assert_eq!(text(&auth.renew().await.unwrap()), "Bearer token-2");
     assert_eq!(auth.status().await.windows[0].spent, 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_late_refusal_is_answered_even_if_the_newer_token_has_expired() {
+    let issuer = Issuer::new((0..3).map(|_| Step::Token(3600)));
+    let (auth, _) = authenticator(&issuer);
+    let first = auth.authorization().await.unwrap().generation();
+    auth.renew().await.unwrap();
+    tokio::time::advance(Duration::from_secs(3700)).await;
+    assert_eq!(text(&auth.replacement(first).await.unwrap()), "Bearer token-3");
+}

@@ -145,3 +145,31 @@ async fn what_the_issuer_said_to_one_request_is_not_shortened_by_anothers_pace()
         assert_eq!(to_a.requests(), 1);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_waits_for_the_request_that_answers_anothers() {
+    let issuer = Issuer::new([]);
+    let (processes, _) = processes(&issuer, 2);
+    let mut generations = Vec::new();
+    for process in &processes {
+        generations.push(process.authorization().await.unwrap().generation());
+    }
+    let gate = Arc::new(Notify::new());
+    issuer.then([Step::Gate(gate.clone())]);
+    let replaced = |number: usize| {
+        let (process, generation) = (processes[number].clone(), generations[number]);
+        tokio::spawn(
+            async move { text(&process.replacement(generation).await.unwrap()).to_owned() },
+        )
+    };
+    let first = replaced(0);
+    issuer.arrivals(2).await;
+    let second = replaced(1);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    gate.notify_one();
+    assert_eq!(
+        (first.await.unwrap(), second.await.unwrap()),
+        ("Bearer token-2".to_owned(), "Bearer token-2".to_owned())
+    );
+    assert_eq!(issuer.requests(), 2);
+}
