@@ -302,33 +302,14 @@ async fn tokens_that_are_dead_on_arrival_are_not_fetched_in_a_loop() {
 fn a_flight_on_a_runtime_that_stands_still_is_given_up() {
     let issuer = Issuer::new([Step::Hang]);
     let (auth, clock) = authenticator(&issuer);
-    let runtime = || {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .start_paused(true)
-            .build()
-            .unwrap()
-    };
-    let idle = runtime();
+    let idle = paused_runtime();
     idle.block_on(async {
         let mut caller = task::spawn(auth.authorization());
         assert_pending!(caller.poll());
         issuer.arrivals(1).await;
     });
-    let served = runtime().block_on(async {
-        let mut caller = task::spawn(auth.authorization());
-        for _ in 0..120 {
-            if let std::task::Poll::Ready(result) = caller.poll() {
-                return result;
-            }
-            // The clock of the idle runtime's test stands still as well: time passes by hand.
-            clock.0.suspend(Duration::from_secs(1));
-            tokio::time::advance(Duration::from_secs(1)).await;
-            settle().await;
-        }
-        panic!("it waits for ever");
-    });
-    assert_eq!(text(&served.unwrap()), "Bearer token-1");
+    let served = paused_runtime().block_on(served_in_time(&auth, &clock));
+    assert_eq!(text(&served), "Bearer token-1");
     assert_eq!(issuer.requests(), 2);
     drop(idle);
 }
@@ -341,14 +322,7 @@ fn a_flight_that_was_given_up_puts_no_refused_token_back_to_use() {
     let store = Moody::default();
     let (builder, clock) = builder(&issuer);
     let auth = builder.store(Store::new(store.clone())).build().unwrap();
-    let runtime = || {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .start_paused(true)
-            .build()
-            .unwrap()
-    };
-    let idle = runtime();
+    let idle = paused_runtime();
     idle.block_on(async {
         let mut caller = task::spawn(auth.authorization());
         assert_pending!(caller.poll());
@@ -360,16 +334,8 @@ fn a_flight_that_was_given_up_puts_no_refused_token_back_to_use() {
     });
     assert_eq!(issuer.tokens(), 1);
     store.write_millis.store(0, SeqCst);
-    runtime().block_on(async {
-        let mut caller = task::spawn(auth.authorization());
-        let first = loop {
-            if let std::task::Poll::Ready(result) = caller.poll() {
-                break result.unwrap();
-            }
-            clock.0.suspend(Duration::from_secs(1));
-            tokio::time::advance(Duration::from_secs(1)).await;
-            settle().await;
-        };
+    paused_runtime().block_on(async {
+        let first = served_in_time(&auth, &clock).await;
         assert_eq!(text(&first), "Bearer token-1", "what the first flight fetched is not lost");
         assert_eq!(text(&auth.replacement(first.generation()).await.unwrap()), "Bearer token-2");
     });
@@ -379,4 +345,26 @@ fn a_flight_that_was_given_up_puts_no_refused_token_back_to_use() {
     });
     assert_eq!(text(&auth.try_authorization().unwrap()), "Bearer token-2");
     assert_eq!(issuer.requests(), 2);
+}
+
+fn paused_runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
+}
+
+/// The token, within two minutes of the test's clock. That of a runtime which stands still does not go on by itself, so time
+/// passes by hand.
+async fn served_in_time(
+    auth: &auth_core::Authenticator,
+    clock: &SharedClock,
+) -> auth_core::Authorization {
+    let mut caller = task::spawn(auth.authorization());
+    for _ in 0..120 {
+        if let std::task::Poll::Ready(result) = caller.poll() {
+            return result.unwrap();
+        }
+        clock.0.suspend(Duration::from_secs(1));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        settle().await;
+    }
+    panic!("it waits for ever");
 }
