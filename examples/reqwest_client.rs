@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .transport(ReqwestTransport::new()?)
         .insecure_loopback(true)
         .build()?;
-    let client = reqwest::Client::builder().redirect(same_origin_redirects()).build()?;
+    let client = reqwest::Client::builder().no_proxy().redirect(same_origin_redirects()).build()?;
     let client =
         ClientBuilder::new(client).with(AuthMiddleware::new(authenticator.clone())).build();
 

@@ -32,7 +32,12 @@ const LOOK: Duration = Duration::from_secs(1);
 ///
 /// Nothing is spawned until a token is needed. The renewal runs on the tokio runtime of the caller that started it; if that
 /// runtime is gone, or kept and not run, the next caller on another runtime starts another. The runtime needs its timers
-/// (`enable_time`). A caller outside of tokio can wait for a flight, and cannot tell whether anybody drives it.
+/// (`enable_time`).
+///
+/// The path of a fresh token asks the wall clock alone. A wall clock that is set back by less than the token's age goes
+/// unnoticed there, and the token may be sent that much past its end: until an API refuses it, which costs one renewal.
+///
+/// A caller outside of tokio can wait for a flight, and cannot tell whether anybody drives it.
 #[derive(Clone)]
 pub struct Authenticator {
     shared: Arc<Shared>,
@@ -154,7 +159,7 @@ impl Authenticator {
 
     /// What there is to show: the token's age, the budget as the store has it now, the last error.
     ///
-    /// Reads the store (at most 5 s); a store that fails is part of the answer.
+    /// Reads the store (at most 5 s), inside a tokio runtime; a store that cannot be read is part of the answer.
     pub async fn status(&self) -> Status {
         let snapshot = self.shared.snapshot.load_full();
         self.shared.renewal.status(snapshot.as_deref(), self.shared.last_error()).await
@@ -164,6 +169,7 @@ impl Authenticator {
     async fn wait(&self, wish: Wish) -> Result<Authorization, Error> {
         let after = wish.after();
         for _ in 0..FLIGHTS {
+            self.shared.redate();
             if let Some(authorization) = self.shared.serve(after) {
                 return Ok(authorization);
             }
@@ -209,8 +215,13 @@ impl Authenticator {
     #[cold]
     #[inline(never)]
     fn serve_ageing(&self, snapshot: &Snapshot) -> Option<Authorization> {
-        if snapshot.freshness_at(self.shared.clock.now()) == Freshness::Expired {
+        let now = self.shared.clock.now();
+        if snapshot.freshness_at(now) == Freshness::Expired {
             return None;
+        }
+        if snapshot.redated(now).is_some() {
+            self.shared.redate();
+            return Some(snapshot.authorization());
         }
         if !self.shared.flights.is_flying() {
             let wish =

@@ -81,28 +81,39 @@ impl Shared {
         }
     }
 
+    /// If the wall clock jumped, and the token lives on by the clock that does not: keeps it, which is cheaper than a token
+    /// request, and lets nobody wait.
+    pub(crate) fn redate(&self) {
+        let now = self.clock.now();
+        if self.snapshot.load().as_ref().is_none_or(|snapshot| snapshot.redated(now).is_none()) {
+            return;
+        }
+        let slow = self.lock();
+        let Some(redated) =
+            self.snapshot.load().as_ref().and_then(|snapshot| snapshot.redated(now))
+        else {
+            return;
+        };
+        self.snapshot.store(Some(Arc::new(redated)));
+        drop(slow);
+        tracing::warn!(credential = %self.renewal.name, "the wall clock jumped; the token is kept");
+    }
+
     /// What to ask for, now that this flight is the only one, and the generation that the answer replaces; `None` if an earlier
     /// flight has brought it already.
     fn need(&self, wish: Wish) -> Option<(Need, Generation)> {
+        self.redate();
         let slow = self.lock();
         let now = self.clock.now();
-        let mut snapshot = self.snapshot.load_full();
-        // The wall clock jumped, and the token lives on by the clock that does not: cheaper than a token request.
-        if let Some(redated) = snapshot.as_ref().and_then(|snapshot| snapshot.redated(now)) {
-            tracing::warn!(credential = %self.renewal.name, "the wall clock jumped; the token is kept");
-            let redated = Arc::new(redated);
-            self.snapshot.store(Some(redated.clone()));
-            snapshot = Some(redated);
-        }
+        let snapshot = self.snapshot.load_full();
         let freshness = snapshot.as_ref().map(|snapshot| snapshot.freshness_at(now));
         let generation = snapshot.as_ref().map_or(Generation::NONE, |snapshot| snapshot.generation);
         let (needed, cause) = match (wish, freshness) {
             (Wish::Manual(_), None) => (true, Cause::Manual),
             (_, None) => (true, Cause::Start),
             // What the wish asks for has come, and gone again.
-            (Wish::After(old) | Wish::Manual(old), Some(Freshness::Expired))
-                if old != generation =>
-            {
+            (Wish::After(_), Some(Freshness::Expired)) => (true, Cause::Expired),
+            (Wish::Manual(old), Some(Freshness::Expired)) if old != generation => {
                 (true, Cause::Expired)
             }
             (Wish::Any, Some(freshness)) => (freshness == Freshness::Expired, Cause::Expired),
@@ -131,32 +142,36 @@ impl Shared {
         }
         let snapshot =
             Snapshot::new(&acquired.token, last.next(), &acquired.provenance, self.jitter, now);
+        let (generation, expires_at) = (snapshot.generation, snapshot.expires_at);
+        slow.last_error = None;
+        self.snapshot.store(Some(Arc::new(snapshot)));
+        // A subscriber may be slow, or ask this authenticator something.
+        drop(slow);
         tracing::info!(
             credential = %self.renewal.name,
-            generation = %snapshot.generation,
+            %generation,
             cause = %acquired.provenance.cause,
             adopted = acquired.adopted,
-            expires = %snapshot.expires_at,
+            expires = %expires_at,
             "a token is in use"
         );
         if last == Generation::NONE {
             self.renewal.warn_if_too_short(acquired.provenance.lifetime);
         }
-        slow.last_error = None;
-        self.snapshot.store(Some(Arc::new(snapshot)));
         true
     }
 
     /// After a flight without a token: what is at hand is served on, and not renewed before another attempt makes sense.
     fn put_off(&self, wish: Wish, need: &Need, error: &Error, now: Now) {
-        let mut slow = self.lock();
+        let known = self.last_error().is_some_and(|last| last.is_like(error));
         // Once for each thing that goes wrong, not for each caller whom it still stops.
-        if slow.last_error.as_ref().is_some_and(|last| last.is_like(error)) {
+        if known {
             tracing::debug!(credential = %self.renewal.name, cause = %need.cause, %error, "still no token");
         } else {
             let source = std::error::Error::source(error);
             tracing::warn!(credential = %self.renewal.name, cause = %need.cause, %error, source, "no token");
         }
+        let mut slow = self.lock();
         slow.last_error = Some(error.clone());
         let Some(snapshot) = self.snapshot.load_full() else { return };
         let next = match wish {

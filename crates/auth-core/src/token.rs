@@ -122,6 +122,9 @@ impl Authorization {
 /// The coarse clock may lag behind the exact one by some milliseconds, and NTP may take back a little.
 const SINCE: Duration = Duration::from_secs(60);
 
+/// Clocks that are further apart than this did not drift.
+const JUMP: Duration = Duration::from_secs(60);
+
 /// How old a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Freshness {
@@ -169,7 +172,9 @@ impl Snapshot {
         jitter: f64,
         now: Now,
     ) -> Self {
-        let expires_at = from.lifetime.expires_at(from.sent);
+        // A token that another process dated by a clock that was ahead lives no longer for that.
+        let expires_at =
+            from.lifetime.expires_at(from.sent).min(from.lifetime.expires_at(now.wall));
         let due = from.lifetime.renew_at(from.sent, jitter).min(expires_at);
         Self {
             header: token.header(),
@@ -198,7 +203,7 @@ impl Snapshot {
         }
     }
 
-    /// By both clocks: a wall clock that was set back does not revive a dead token.
+    /// By both clocks, for every path but that of a fresh token.
     pub(crate) fn freshness_at(&self, now: Now) -> Freshness {
         match self.expires_boot.since(now.boot) {
             Some(Duration::ZERO) => Freshness::Expired,
@@ -213,8 +218,12 @@ impl Snapshot {
 
     /// The same token under a wall clock that jumped away, if it lives on by the clock that does not jump.
     pub(crate) fn redated(&self, now: Now) -> Option<Self> {
-        let jumped = now.wall >= self.expires_at || now.wall < self.since;
-        let left = self.expires_boot.since(now.boot).filter(|left| jumped && !left.is_zero())?;
+        let left = self.expires_boot.since(now.boot).filter(|left| !left.is_zero())?;
+        let by_wall = self.expires_at.as_millis().saturating_sub(now.wall.as_millis());
+        let by_boot = i64::try_from(left.as_millis()).unwrap_or(i64::MAX);
+        if by_wall > 0 && by_wall.abs_diff(by_boot) < JUMP.as_millis() as u64 {
+            return None;
+        }
         let ahead = self.expires_at.saturating_since(self.due);
         let expires_at = now.wall + left;
         let due = expires_at - ahead;

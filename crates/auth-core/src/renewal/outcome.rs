@@ -46,6 +46,8 @@ impl Acquired {
 #[derive(Clone, Debug)]
 pub(crate) struct Settlement {
     pub(super) spend: Spend,
+    /// When it ended: what the issuer said counts from then, however long the store took.
+    pub(super) ended: Now,
     pub(super) outcome: Result<StoredToken, Failure>,
     /// The end of the token that was at hand, for the pace of renewals ahead of time.
     pub(super) expires_at: Option<Timestamp>,
@@ -58,9 +60,8 @@ impl Settlement {
         record: &mut Record,
         identity: Identity,
         quota: &Quota,
-        now: Now,
     ) -> Option<Timestamp> {
-        let terms = Terms { identity, quota, expires_at: self.expires_at, now };
+        let terms = Terms { identity, quota, expires_at: self.expires_at, now: self.ended };
         match &self.outcome {
             Ok(token) => {
                 record.settle_token(self.spend.id, token.clone(), &terms);

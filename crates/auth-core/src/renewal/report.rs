@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 use super::run::Renewal;
 use crate::error::Error;
 use crate::lifetime::Lifetime;
@@ -18,9 +20,14 @@ impl Renewal {
         snapshot: Option<&Snapshot>,
         last_error: Option<Error>,
     ) -> Status {
-        let (record, store_error) = match self.cell.read().await {
-            Ok((_, record)) => (Some(record), None),
-            Err(error) => (self.cell.last_seen(), Some(self.store_error(error))),
+        let (record, store_error) = if Handle::try_current().is_err() {
+            let problem = "the store cannot be read outside of a tokio runtime";
+            (self.cell.last_seen(), Some(Error::runtime(self.name.clone(), problem)))
+        } else {
+            match self.cell.read().await {
+                Ok((_, record)) => (Some(record), None),
+                Err(error) => (self.cell.last_seen(), Some(self.store_error(error))),
+            }
         };
         let now = self.clock.now();
         let alive = snapshot.filter(|snapshot| snapshot.freshness_at(now) != Freshness::Expired);

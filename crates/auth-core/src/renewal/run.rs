@@ -53,6 +53,9 @@ const CONTENDED: Duration = Duration::from_millis(2);
 /// How many writes of unknown fate in a row are taken for a store that fails.
 const UNKNOWN: usize = 5;
 
+/// And so are fewer, when they took this long together.
+const UNKNOWN_FOR: Duration = Duration::from_secs(10);
+
 /// How long a store may be for one operation, for telling a flight that is slow from one that stands still.
 const STORE: Duration = Duration::from_secs(5);
 
@@ -113,6 +116,8 @@ impl Renewal {
         let mut tried: Vec<Spend> = Vec::new();
         let mut wait = POLL.0;
         let mut contended = CONTENDED;
+        // Writes in a row of which nobody knows whether they were done, and when the first of them was.
+        let mut unknown: Option<(usize, BootTime)> = None;
         loop {
             self.take_step();
             let (version, mut record) = self.read().await?;
@@ -123,7 +128,7 @@ impl Renewal {
             {
                 return Ok(Reserved::Spent(spend.clone()));
             }
-            let written = if self.settle_open(&mut record, now) {
+            let written = if self.settle_open(&mut record) {
                 let settled = self.open.settlements();
                 let written = self.write(version, &mut record).await?;
                 if let Written::Written(_) = written {
@@ -188,15 +193,22 @@ impl Renewal {
                     }
                 }
             };
-            match written {
-                Written::Written(_) => contended = CONTENDED,
-                Written::Unknown if tried.len() >= UNKNOWN => {
-                    return Err(self.store_error(CellError::undecided()));
+            unknown = match written {
+                Written::Written(_) | Written::Conflict => None,
+                Written::Unknown => {
+                    let (count, since) = unknown.unwrap_or((0, now.boot));
+                    let lasted = self.clock.now().boot.since(since).unwrap_or(UNKNOWN_FOR);
+                    if count + 1 >= UNKNOWN || lasted >= UNKNOWN_FOR {
+                        return Err(self.store_error(CellError::undecided()));
+                    }
+                    Some((count + 1, since))
                 }
-                Written::Conflict | Written::Unknown => {
-                    tokio::time::sleep(jittered(contended)).await;
-                    contended = (contended * 2).min(POLL.1);
-                }
+            };
+            if let Written::Written(_) = written {
+                contended = CONTENDED;
+            } else {
+                tokio::time::sleep(jittered(contended)).await;
+                contended = (contended * 2).min(POLL.1);
             }
         }
     }
@@ -215,6 +227,7 @@ impl Renewal {
             stored
         });
         let settlement = Settlement {
+            ended: self.clock.now(),
             spend,
             outcome: stored.map_err(Clone::clone),
             expires_at: need.current.map(|current| current.expires_at),
@@ -249,7 +262,7 @@ impl Renewal {
     }
 
     /// Applies what earlier flights of this process came to and could not write down; whether there was something.
-    fn settle_open(&self, record: &mut Record, now: Now) -> bool {
+    fn settle_open(&self, record: &mut Record) -> bool {
         let mut changed = false;
         for settlement in self.open.settlements() {
             let id = settlement.spend.id;
@@ -257,7 +270,7 @@ impl Renewal {
             let under_way =
                 record.ledger.spends().iter().any(|spend| spend.id == id && spend.is_unreported());
             if under_way {
-                settlement.apply(record, self.identity, &self.quota, now);
+                settlement.apply(record, self.identity, &self.quota);
             } else {
                 self.open.settled(id);
             }
@@ -271,8 +284,7 @@ impl Renewal {
         let mut contended = CONTENDED;
         loop {
             let (version, mut record) = self.cell.read().await?;
-            let retry_at =
-                settlement.apply(&mut record, self.identity, &self.quota, self.clock.now());
+            let retry_at = settlement.apply(&mut record, self.identity, &self.quota);
             if let Written::Written(_) = self.cell.write(version, &mut record).await? {
                 self.open.settled(settlement.spend.id);
                 return Ok(retry_at);

@@ -42,6 +42,9 @@ impl HttpUrl {
         if authority.port().is_none() && authority.as_str().len() > authority.host().len() {
             return fail("has a port that is no number between 0 and 65535");
         }
+        if authority.port_u16() == Some(0) {
+            return fail("has port 0, which nobody listens on");
+        }
         if *scheme == Scheme::HTTP {
             if !is_loopback(authority.host()) {
                 return fail(
@@ -126,6 +129,7 @@ mod tests {
             "https://a b/",
             "https://a.example:99999/",
             "https://",
+            "https://a.example:0/",
             "unix:/run/x",
         ];
         for bad in bad {

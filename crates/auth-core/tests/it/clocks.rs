@@ -103,3 +103,17 @@ async fn the_lifetime_counts_from_when_the_request_was_sent() {
     let left = auth.status().await.token.unwrap().expires_in;
     assert_eq!(left, Duration::from_secs(3600 - 60 - 9));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_clock_that_is_set_forward_while_a_renewal_hangs_lets_nobody_wait() {
+    let issuer = Issuer::new([Step::Token(86_400), Step::Hang]);
+    let (auth, clock) = authenticator(&issuer);
+    auth.authorization().await.unwrap();
+    tokio::time::advance(DAY * 91 / 100).await;
+    auth.authorization().await.unwrap();
+    settle().await;
+    assert_eq!(issuer.requests(), 2);
+    clock.0.jump_wall(6 * 3_600_000);
+    let mut caller = tokio_test::task::spawn(auth.authorization());
+    assert_eq!(text(&tokio_test::assert_ready!(caller.poll()).unwrap()), "Bearer token-1");
+}

@@ -264,3 +264,17 @@ async fn a_late_refusal_is_answered_even_if_the_newer_token_has_expired() {
     tokio::time::advance(Duration::from_secs(3700)).await;
     assert_eq!(text(&auth.replacement(first).await.unwrap()), "Bearer token-3");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_refusal_of_an_expired_token_is_an_expiry() {
+    let issuer = Issuer::new((0..9).map(|_| Step::Token(600)));
+    let (auth, _) = authenticator(&issuer);
+    let mut generation = auth.authorization().await.unwrap().generation();
+    // More often than refusals may have of the budget.
+    for number in 2..6 {
+        tokio::time::advance(Duration::from_secs(601)).await;
+        let newer = auth.replacement(generation).await.unwrap();
+        assert_eq!(text(&newer), format!("Bearer token-{number}"));
+        generation = newer.generation();
+    }
+}

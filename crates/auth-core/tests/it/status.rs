@@ -54,3 +54,11 @@ async fn after_a_success_the_last_error_is_gone() {
     let status = auth.status().await;
     assert!(status.last_error.is_none() && status.held_until.is_none(), "{status}");
 }
+
+#[test]
+fn outside_of_a_runtime_it_says_that_the_store_was_not_read() {
+    let (auth, _) = authenticator(&Issuer::new([]));
+    let mut status = tokio_test::task::spawn(auth.status());
+    let status = tokio_test::assert_ready!(status.poll());
+    assert!(status.store_error.is_some_and(|error| error.to_string().contains("runtime")));
+}

@@ -155,3 +155,54 @@ async fn what_the_issuer_said_holds_even_if_it_could_not_be_written_down() {
     assert!(clock.until(error.retry_at().unwrap()) > Duration::from_secs(7000), "{error}");
     assert_eq!(issuer.requests(), 1);
 }
+
+/// As above, with something else to be written than a spend.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_turns_mute_leaves_nobody_waiting() {
+    // An outcome that is to be settled first.
+    let gate = std::sync::Arc::new(tokio::sync::Notify::new());
+    let (store, issuer) = (
+        Moody::default(),
+        Issuer::new([Step::Gate(gate.clone()), refusal(503, "server_error"), Step::Hang]),
+    );
+    let (auth, clock) = over(&store, &issuer);
+    let caller = tokio::spawn({
+        let auth = auth.clone();
+        async move { auth.authorization().await }
+    });
+    issuer.arrivals(1).await;
+    store.is_mute.store(true, SeqCst);
+    gate.notify_one();
+    caller.await.unwrap().unwrap_err();
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    let second = tokio::time::timeout(Duration::from_secs(60), auth.authorization()).await;
+    assert!(second.expect("it waits for ever").unwrap_err().is_store());
+
+    // A flight of another process that is to be buried.
+    let other = auth_core::Authenticator::builder(credentials()).store(Store::new(store.clone()));
+    let other = other.transport(issuer.clone()).clock(clock).build().unwrap();
+    let third = tokio::time::timeout(Duration::from_secs(60), other.authorization()).await;
+    assert!(third.expect("it waits for ever").unwrap_err().is_store());
+    assert_eq!(issuer.requests(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_issuer_said_counts_from_when_it_said_it() {
+    let gate = std::sync::Arc::new(tokio::sync::Notify::new());
+    let mut response = answer(429, "text/plain", "");
+    response.headers_mut().insert("retry-after", "3600".parse().unwrap());
+    let (store, issuer) =
+        (Moody::default(), Issuer::new([Step::Gate(gate.clone()), Step::Answer(response)]));
+    let (auth, _) = over(&store, &issuer);
+    let caller = tokio::spawn({
+        let auth = auth.clone();
+        async move { auth.authorization().await }
+    });
+    issuer.arrivals(1).await;
+    store.fails.store(true, SeqCst);
+    gate.notify_one();
+    caller.await.unwrap().unwrap_err();
+    tokio::time::sleep(Duration::from_secs(7200)).await;
+    store.fails.store(false, SeqCst);
+    auth.authorization().await.unwrap();
+}

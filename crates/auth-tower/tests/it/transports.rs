@@ -35,7 +35,7 @@ async fn meets_within(deadline: Duration, fault: Fault, check: Check) {
         let error = auth.authorization().await.unwrap_err();
         assert!(check(&error), "{fault:?}: {error:?}");
         assert!(auth.try_authorization().is_none());
-        assert_eq!(issuer.token_requests(), 1, "{fault:?}: it is sent once");
+        assert!(issuer.token_requests() <= 1, "{fault:?}: it is not sent again");
         assert_eq!(auth.status().await.windows[0].spent, 1, "{fault:?}");
     }
 }
