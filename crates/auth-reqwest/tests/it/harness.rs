@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use auth_core::{Authenticator, Builder, ClientCredentials, Store};
+use auth_core::{Authenticator, Builder, ClientCredentials, MemoryStore, Store};
 use auth_issuer::Issuer;
 use auth_reqwest::{AuthMiddleware, ReqwestTransport};
 use reqwest::Response;
@@ -23,7 +23,7 @@ pub(crate) fn builder_at(issuer: &Issuer, token_endpoint: &str) -> Builder {
         .token_endpoint(token_endpoint)
         .audience(issuer.audience());
     Authenticator::builder(credentials)
-        .store(Store::memory())
+        .store(Store::new(MemoryStore::new()))
         .transport(ReqwestTransport::new().unwrap())
         .insecure_loopback(true)
 }
@@ -34,7 +34,7 @@ pub(crate) fn lost(token_endpoint: &str) -> Builder {
         ClientCredentials::new("lost", "s3cret").token_endpoint(token_endpoint).audience("lost"),
     )
     .origin("https://api.example")
-    .store(Store::memory())
+    .store(Store::new(MemoryStore::new()))
     .transport(ReqwestTransport::new().unwrap())
     .insecure_loopback(true)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use auth_core::{Authenticator, ClientCredentials, Store};
+use auth_core::{Authenticator, ClientCredentials, MemoryStore, Store};
 use auth_issuer::{Fault, Issuer};
 use auth_reqwest::{AuthMiddleware, ReqwestTransport};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
@@ -51,7 +51,7 @@ async fn errors_show_neither_secret_nor_token_nor_query() {
             .token_endpoint(format!("{}?key={CANARY}", issuer.token_endpoint()))
             .audience(issuer.audience());
         let authenticator = Authenticator::builder(credentials)
-            .store(Store::memory())
+            .store(Store::new(MemoryStore::new()))
             .transport(ReqwestTransport::new().unwrap())
             .insecure_loopback(true)
             .deadline(SHORT)
