@@ -20,6 +20,12 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 
     /// The wall clock and the boot clock, exactly.
     fn now(&self) -> Now;
+
+    /// Whether the boot clock goes on while the machine is suspended. One that does not cannot tell a suspended machine from
+    /// a wall clock that was set forward, so a token whose time is over by the wall clock is then over.
+    fn counts_suspended_time(&self) -> bool {
+        true
+    }
 }
 
 /// A point in wall-clock time: milliseconds since the Unix epoch. Arithmetic saturates.
@@ -151,6 +157,10 @@ impl Clock for SystemClock {
 
     fn now(&self) -> Now {
         Now { wall: platform::wall(), boot: platform::boot() }
+    }
+
+    fn counts_suspended_time(&self) -> bool {
+        cfg!(target_os = "linux")
     }
 }
 

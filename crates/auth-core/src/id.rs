@@ -76,6 +76,7 @@ random_id! {
 
 impl BootId {
     /// A boot id that the operating system reports as a UUID.
+    #[cfg(target_os = "linux")]
     pub(crate) fn from_uuid(text: &str) -> Option<Self> {
         text.trim().replace('-', "").parse().ok()
     }

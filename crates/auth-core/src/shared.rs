@@ -84,6 +84,9 @@ impl Shared {
     /// If the wall clock jumped, and the token lives on by the clock that does not: keeps it, which is cheaper than a token
     /// request, and lets nobody wait.
     pub(crate) fn redate(&self) {
+        if !self.clock.counts_suspended_time() {
+            return;
+        }
         let now = self.clock.now();
         if self.snapshot.load().as_ref().is_none_or(|snapshot| snapshot.redated(now).is_none()) {
             return;

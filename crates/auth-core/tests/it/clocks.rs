@@ -48,10 +48,7 @@ async fn after_a_suspend_no_stale_token_request_is_sent() {
     let gate = std::sync::Arc::new(tokio::sync::Notify::new());
     let issuer = Issuer::new([Step::Gate(gate.clone()), Step::Token(86_400)]);
     let (auth, clock) = authenticator(&issuer);
-    let caller = tokio::spawn({
-        let auth = auth.clone();
-        async move { auth.authorization().await }
-    });
+    let caller = caller(&auth);
     issuer.arrivals(1).await;
     clock.0.suspend(Duration::from_secs(26 * 3600));
     gate.notify_one();
@@ -92,10 +89,7 @@ async fn the_lifetime_counts_from_when_the_request_was_sent() {
     let gate = std::sync::Arc::new(tokio::sync::Notify::new());
     let issuer = Issuer::new([Step::Gate(gate.clone()), Step::Token(3600)]);
     let (auth, _) = authenticator(&issuer);
-    let caller = tokio::spawn({
-        let auth = auth.clone();
-        async move { auth.authorization().await }
-    });
+    let caller = caller(&auth);
     issuer.arrivals(1).await;
     tokio::time::advance(Duration::from_secs(9)).await;
     gate.notify_one();
@@ -116,4 +110,31 @@ async fn a_wall_clock_that_is_set_forward_while_a_renewal_hangs_lets_nobody_wait
     clock.0.jump_wall(6 * 3_600_000);
     let mut caller = tokio_test::task::spawn(auth.authorization());
     assert_eq!(text(&tokio_test::assert_ready!(caller.poll()).unwrap()), "Bearer token-1");
+}
+
+/// Such a clock sees no difference between a suspended machine and a wall clock that was set forward.
+#[tokio::test(start_paused = true)]
+async fn by_a_boot_clock_that_stops_while_suspended_no_dead_token_is_kept() {
+    #[derive(Debug)]
+    struct Stopping(SharedClock);
+    impl auth_core::Clock for Stopping {
+        fn coarse(&self) -> auth_core::Timestamp {
+            self.0.coarse()
+        }
+
+        fn now(&self) -> auth_core::Now {
+            self.0.now()
+        }
+
+        fn counts_suspended_time(&self) -> bool {
+            false
+        }
+    }
+
+    let issuer = Issuer::new([]);
+    let (builder, clock) = builder(&issuer);
+    let auth = builder.clock(Stopping(clock.clone())).build().unwrap();
+    auth.authorization().await.unwrap();
+    clock.0.jump_wall(25 * 3_600_000);
+    assert_eq!(text(&auth.authorization().await.unwrap()), "Bearer token-2");
 }

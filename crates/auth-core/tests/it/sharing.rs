@@ -116,9 +116,7 @@ async fn a_refused_token_is_replaced_for_everybody_and_never_adopted_again() {
 async fn what_the_issuer_said_to_one_request_is_not_shortened_by_anothers_pace() {
     for a_first in [true, false] {
         let (gate_a, gate_b) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let mut response = answer(429, "text/plain", "");
-        response.headers_mut().insert("retry-after", "7200".parse().unwrap());
-        let to_a = Issuer::new([Step::Gate(gate_a.clone()), Step::Answer(response)]);
+        let to_a = Issuer::new([Step::Gate(gate_a.clone()), too_many("7200")]);
         let to_b = Issuer::new([Step::Gate(gate_b.clone()), refusal(503, "server_error")]);
         let clock = SharedClock::new();
         let store = Store::new(MemoryStore::new());

@@ -64,10 +64,7 @@ async fn a_token_is_served_when_it_cannot_be_settled_and_is_settled_later() {
     let gate = std::sync::Arc::new(tokio::sync::Notify::new());
     let (store, issuer) = (Moody::default(), Issuer::new([Step::Gate(gate.clone())]));
     let (auth, _) = over(&store, &issuer);
-    let caller = tokio::spawn({
-        let auth = auth.clone();
-        async move { auth.authorization().await }
-    });
+    let caller = caller(&auth);
     issuer.arrivals(1).await;
     store.hangs.store(true, SeqCst);
     gate.notify_one();
@@ -135,15 +132,10 @@ async fn the_time_that_the_store_took_is_not_there_to_send() {
 #[tokio::test(start_paused = true)]
 async fn what_the_issuer_said_holds_even_if_it_could_not_be_written_down() {
     let gate = std::sync::Arc::new(tokio::sync::Notify::new());
-    let mut response = answer(429, "text/plain", "");
-    response.headers_mut().insert("retry-after", "7200".parse().unwrap());
     let (store, issuer) =
-        (Moody::default(), Issuer::new([Step::Gate(gate.clone()), Step::Answer(response)]));
+        (Moody::default(), Issuer::new([Step::Gate(gate.clone()), too_many("7200")]));
     let (auth, clock) = over(&store, &issuer);
-    let caller = tokio::spawn({
-        let auth = auth.clone();
-        async move { auth.authorization().await }
-    });
+    let caller = caller(&auth);
     issuer.arrivals(1).await;
     store.hangs.store(true, SeqCst);
     gate.notify_one();
@@ -166,10 +158,7 @@ async fn a_store_that_turns_mute_leaves_nobody_waiting() {
         Issuer::new([Step::Gate(gate.clone()), refusal(503, "server_error"), Step::Hang]),
     );
     let (auth, clock) = over(&store, &issuer);
-    let caller = tokio::spawn({
-        let auth = auth.clone();
-        async move { auth.authorization().await }
-    });
+    let caller = caller(&auth);
     issuer.arrivals(1).await;
     store.is_mute.store(true, SeqCst);
     gate.notify_one();
@@ -189,15 +178,10 @@ async fn a_store_that_turns_mute_leaves_nobody_waiting() {
 #[tokio::test(start_paused = true)]
 async fn what_the_issuer_said_counts_from_when_it_said_it() {
     let gate = std::sync::Arc::new(tokio::sync::Notify::new());
-    let mut response = answer(429, "text/plain", "");
-    response.headers_mut().insert("retry-after", "3600".parse().unwrap());
     let (store, issuer) =
-        (Moody::default(), Issuer::new([Step::Gate(gate.clone()), Step::Answer(response)]));
+        (Moody::default(), Issuer::new([Step::Gate(gate.clone()), too_many("3600")]));
     let (auth, _) = over(&store, &issuer);
-    let caller = tokio::spawn({
-        let auth = auth.clone();
-        async move { auth.authorization().await }
-    });
+    let caller = caller(&auth);
     issuer.arrivals(1).await;
     store.fails.store(true, SeqCst);
     gate.notify_one();

@@ -261,3 +261,18 @@ impl VersionedCell for Moody {
         true
     }
 }
+
+/// A caller in a task of its own.
+pub(crate) fn caller(
+    auth: &Authenticator,
+) -> tokio::task::JoinHandle<Result<auth_core::Authorization, auth_core::Error>> {
+    let auth = auth.clone();
+    tokio::spawn(async move { auth.authorization().await })
+}
+
+/// An answer 429 that asks to come back after this many seconds.
+pub(crate) fn too_many(retry_after: &str) -> Step {
+    let mut response = answer(429, "text/plain", "");
+    response.headers_mut().insert("retry-after", retry_after.parse().unwrap());
+    Step::Answer(response)
+}
