@@ -80,7 +80,7 @@ pub use self::credentials::ClientCredentials;
 pub use self::error::{ConfigError, Error};
 pub use self::id::BootId;
 pub use self::origin::{Origin, Target};
-pub use self::quota::{Quota, Window};
+pub use self::quota::{Calendar, Quota, Window};
 pub use self::secret::ClientSecret;
 pub use self::status::{Status, TokenStatus, WindowStatus};
 #[cfg(any(test, feature = "test-util"))]

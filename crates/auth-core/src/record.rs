@@ -14,8 +14,10 @@ use crate::fingerprint::Fingerprint;
 use crate::hold::{Hold, Holds, Identity};
 use crate::id::{FlightId, TokenId};
 use crate::lifetime::Lifetime;
-use crate::quota::ledger::{Ledger, Outcome, Spend};
-use crate::quota::{Cause, Quota, pace};
+use crate::quota::ledger::Ledger;
+use crate::quota::said::{LONGEST_WORD, Said};
+use crate::quota::spend::{Outcome, Spend};
+use crate::quota::{Cause, Quota, Window, pace};
 
 /// The newest layout that this version reads and writes.
 const SCHEMA: u32 = 1;
@@ -32,8 +34,8 @@ const SHORTEST: Duration = Duration::from_secs(60);
 /// The shortest hold after a request that may have left.
 const SHORTEST_HOLD: Duration = Duration::from_secs(5);
 
-/// The longest hold that an issuer's word sets, unless a window is longer.
-const LONGEST_HOLD: Duration = Duration::from_secs(25 * 60 * 60);
+/// No record is longer than this, but for what a newer version keeps in it.
+const LONGEST_RECORD: usize = 256 * 1024;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
@@ -158,8 +160,17 @@ impl Record {
         serde_json::from_slice(bytes).map_err(malformed)
     }
 
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("a record has string keys and plain values only")
+    /// Where there is no room for all tokens, those go that end first: they can be had again, and what was spent cannot.
+    pub(crate) fn encode(&mut self) -> Vec<u8> {
+        loop {
+            let bytes = serde_json::to_vec(self).expect("string keys and plain values only");
+            let first = self.tokens.iter().min_by_key(|(_, token)| token.expires_at());
+            let Some(first) = first.map(|(request, _)| *request) else { return bytes };
+            if bytes.len() <= LONGEST_RECORD {
+                return bytes;
+            }
+            self.tokens.remove(&first);
+        }
     }
 
     /// Writes one token request down, with the flight that others will wait for.
@@ -173,6 +184,11 @@ impl Record {
             Flight { id: spend.id, ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX) };
         self.flights.insert(spend.fingerprint, flight);
         self.ledger.append(spend, quota, now);
+    }
+
+    /// Takes down what the answer to a flight says of the issuer's clock and quota.
+    pub(crate) fn heed(&mut self, flight: FlightId, said: &Said, refused: bool, terms: &Terms<'_>) {
+        self.ledger.heed(flight, said, refused, terms.quota, terms.now);
     }
 
     /// The flight brought a token. Touches only its own flight, and nothing that a later spend left.
@@ -255,9 +271,8 @@ impl Record {
             kind => (sent + self.gap(kind.scope(), cause, terms)).max(now.wall + SHORTEST_HOLD),
         };
         if let Some(asked) = failure.retry_after {
-            let longest =
-                quota.windows().iter().map(|window| window.span()).max().unwrap_or_default();
-            until = until.max(now.wall + asked.min(longest.max(LONGEST_HOLD)));
+            let longest = quota.windows().iter().map(Window::span).max().unwrap_or_default();
+            until = until.max(now.wall + asked.min(longest.max(LONGEST_WORD)));
         }
         // The issuer's word and a refused secret stop everybody; the pace of renewals stops renewals.
         let proactive = cause.is_proactive()
@@ -295,7 +310,15 @@ impl Record {
         let windows = self.ledger.open_before(first, terms.quota, cause, at);
         let gaps =
             windows.into_iter().map(|(open, span)| pace::gap(failures, open, life.unwrap_or(span)));
-        gaps.max().unwrap_or(pace::FIRST_GAP)
+        let gap = gaps.max().unwrap_or(pace::FIRST_GAP);
+        if first > 0 || !self.ledger.has_merged() {
+            return gap;
+        }
+        // The streak goes back further than the ledger knows one by one. So what is left now is spread over the window.
+        let all = self.ledger.spends().len();
+        let windows = self.ledger.open_before(all, terms.quota, cause, terms.now);
+        let gaps = windows.into_iter().map(|(open, span)| span / open.max(1));
+        gaps.max().unwrap_or_default().max(gap)
     }
 
     /// The failures since the last success, newest first, as indices into the ledger. A renewal ahead of time counts them

@@ -143,6 +143,7 @@ pub(crate) struct Snapshot {
     /// What it was fetched for, and when.
     pub(crate) cause: Cause,
     pub(crate) sent: Timestamp,
+    pub(crate) lifetime: Lifetime,
     /// The wall clock was past this when the token was put to use: an earlier reading means that it was set back.
     since: Timestamp,
     /// When a request that comes along starts a renewal: `due`, or at once while the token is suspect.
@@ -182,6 +183,7 @@ impl Snapshot {
             id: from.id,
             cause: from.cause,
             sent: from.sent,
+            lifetime: from.lifetime,
             since: now.wall - SINCE,
             renew_at: due,
             due,

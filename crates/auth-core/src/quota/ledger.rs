@@ -7,159 +7,122 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::count::{Clocks, Full};
+use super::said::{Said, Word, Words};
+use super::spend::{Cause, Entry, Outcome, Spend, millis};
 use super::window::{Human, Quota, Window};
 use crate::clock::{BootTime, Now, Timestamp};
-use crate::failure::FailureKind;
 use crate::fingerprint::Fingerprint;
 use crate::id::FlightId;
 
 /// History older than the longest window is kept for this long, so that a wrong clock does not forget a spend.
 const KEPT_LONGER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Why a token is requested.
-///
-/// Only [`Expiring`](Self::Expiring) is proactive: a valid token is still there, so it leaves ⌊3·limit/10⌋ of every window
-/// to the other causes. [`Refused`](Self::Refused) may have max(1, ⌊limit/5⌋) of every window, so that APIs that answer 401
-/// to everything do not eat the budget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Cause {
-    /// There has been no token in this process yet.
-    Start,
-    /// The token is valid and grows old.
-    Expiring,
-    /// The token's time is over.
-    Expired,
-    /// The API answered 401 to the token.
-    Refused,
-    /// The secret changed.
-    Rotated,
-    /// The user asked.
-    Manual,
-}
+/// So many of the last spends are kept one by one. Older ones are merged.
+const WHOLE: usize = 256;
 
-impl Cause {
-    pub(crate) fn is_proactive(self) -> bool {
-        self == Self::Expiring
-    }
+/// Entries of merged spends, at most.
+const MERGED: usize = 512;
 
-    /// How much of a window's limit is open to this cause.
-    fn share(self, limit: u32) -> u32 {
-        if self.is_proactive() { limit - reserve(limit) } else { limit }
-    }
-}
+/// Neighbours are merged into entries no wider than this part of their age, so that a spend leaves a window later by that
+/// part at most.
+const WIDTH: i64 = 32;
 
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Start => "start",
-            Self::Expiring => "expiring",
-            Self::Expired => "expired",
-            Self::Refused => "refused",
-            Self::Rotated => "rotated",
-            Self::Manual => "manual",
-        })
-    }
-}
-
-/// What a spend came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Outcome {
-    /// Under way, or never reported.
-    Pending,
-    /// A token.
-    Token,
-    /// No token.
-    Failed(FailureKind),
-}
-
-/// One token request.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Spend {
-    pub(crate) id: FlightId,
-    /// When it was decided, which is before a byte was sent.
-    pub(crate) at: Timestamp,
-    pub(crate) boot: BootTime,
-    pub(crate) cause: Cause,
-    pub(crate) fingerprint: Fingerprint,
-    pub(crate) outcome: Outcome,
-}
-
-impl Spend {
-    /// A request that is decided now, before a byte of it is sent.
-    pub(crate) fn new(id: FlightId, cause: Cause, fingerprint: Fingerprint, now: Now) -> Self {
-        Self { id, at: now.wall, boot: now.boot, cause, fingerprint, outcome: Outcome::Pending }
-    }
-
-    /// How old the spend is, in milliseconds: by the smaller of both clocks within one boot, so that a clock that is set
-    /// forward opens no slot. Negative for a spend that is dated in the future, which counts.
-    fn age(&self, now: Now) -> i64 {
-        let wall = now.wall.as_millis().saturating_sub(self.at.as_millis());
-        match now.boot.since(self.boot) {
-            Some(boot) => wall.min(millis(boot)),
-            None => wall,
-        }
-    }
-
-    /// When the spend leaves a window of this span, as seen from `now`.
-    fn leaves(&self, span: Duration, now: Now) -> Timestamp {
-        let left = millis(span).saturating_sub(self.age(now));
-        Timestamp::from_millis(now.wall.as_millis().saturating_add(left))
-    }
-
-    /// Whether nobody has said yet what it came to.
-    pub(crate) fn is_unreported(&self) -> bool {
-        matches!(self.outcome, Outcome::Pending | Outcome::Failed(FailureKind::Lost))
-    }
-
-    pub(crate) fn failed(&self) -> bool {
-        matches!(self.outcome, Outcome::Failed(_))
-    }
-}
-
-/// The spends of one OAuth client, oldest first, and every window that any writer held them against.
+/// The spends of one OAuth client, oldest first, every window that any writer held them against, and what the issuer says.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Ledger {
     #[serde(default)]
-    windows: Vec<Window>,
+    windows: Vec<Used>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    merged: Vec<Entry>,
     #[serde(default)]
     spends: Vec<Spend>,
+    #[serde(default, skip_serializing_if = "Words::is_empty")]
+    said: Words,
+    /// When the issuer last refused, or counted, more than this ledger knows of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    elsewhere: Option<Timestamp>,
+}
+
+/// A window, and when a writer last held a spend against it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Used {
+    #[serde(flatten)]
+    window: Window,
+    used: Timestamp,
+    boot: BootTime,
 }
 
 impl Ledger {
+    /// The last spends, oldest first.
     pub(crate) fn spends(&self) -> &[Spend] {
         &self.spends
     }
 
-    /// Whether one more request may be made for `cause`. The strictest of all windows decides, whoever brought it along.
-    pub(crate) fn decide(&self, quota: &Quota, cause: Cause, now: Now) -> Result<(), Exhausted> {
-        let refusals =
-            self.all_windows(quota).filter_map(|window| self.decide_window(window, cause, now));
-        refusals.max_by_key(|refusal| refusal.retry_at).map_or(Ok(()), Err)
+    /// Whether there are older ones that are only counted.
+    pub(crate) fn has_merged(&self) -> bool {
+        !self.merged.is_empty()
     }
 
-    fn decide_window(&self, window: Window, cause: Cause, now: Now) -> Option<Exhausted> {
-        let counted = self.leaving(window, now, |_| true);
-        let share = cause.share(window.limit());
-        let mut retry_at = frees(&counted, share);
-        if cause == Cause::Refused {
-            let refused = self.leaving(window, now, |spend| spend.cause == Cause::Refused);
-            retry_at = retry_at.max(frees(&refused, refused_share(window.limit())));
+    /// When the issuer last showed that somebody else spends, or that its quota is a smaller one.
+    pub(crate) fn elsewhere(&self) -> Option<Timestamp> {
+        self.elsewhere
+    }
+
+    /// Whether one more request may be made for `cause`. The strictest of all windows decides, whoever brought it along, and
+    /// what the issuer says.
+    pub(crate) fn decide(&self, quota: &Quota, cause: Cause, now: Now) -> Result<(), Exhausted> {
+        let entries = self.entries();
+        let clocks = self.clocks(now);
+        let Some(mut refusal) = self.refusal(&entries, quota, cause, clocks) else { return Ok(()) };
+        // When one window lets it through, another may be full, which is not full now.
+        let mut until = refusal.retry_at;
+        loop {
+            let then = clocks.after(until.saturating_since(now.wall));
+            match self.refusal(&entries, quota, cause, then) {
+                Some(next) if next.retry_at > until => until = next.retry_at,
+                _ => break,
+            }
         }
-        let spent = u32::try_from(counted.len()).unwrap_or(u32::MAX);
-        retry_at.map(|retry_at| Exhausted { window, spent, cause, retry_at })
+        refusal.retry_at = until;
+        Err(refusal)
+    }
+
+    fn refusal(
+        &self,
+        entries: &[Entry],
+        quota: &Quota,
+        cause: Cause,
+        at: Clocks,
+    ) -> Option<Exhausted> {
+        let windows = self.all_windows(quota).filter_map(|window| {
+            let Full { spent, until } = window.full(entries.iter(), cause, at)?;
+            let rule = Why::Window { window: window.clone(), spent };
+            Some(Exhausted { why: rule, cause, retry_at: until })
+        });
+        let words = self.said.iter().filter_map(|word| {
+            let retry_at = word.ends(at.now)?;
+            let left = word.left.saturating_sub(self.since(word));
+            let reserve = if cause.is_proactive() { word.reserve() } else { 0 };
+            (left <= reserve).then_some(Exhausted { why: Why::Word { left }, cause, retry_at })
+        });
+        windows.chain(words).max_by_key(|refusal| refusal.retry_at)
     }
 
     /// Writes one more request down, and the rules it was held against.
     pub(crate) fn append(&mut self, spend: Spend, quota: &Quota, now: Now) {
-        for window in quota.windows() {
-            if !self.windows.contains(window) {
-                self.windows.push(*window);
-            }
-        }
+        self.note(quota, now);
         self.prune(now);
         self.spends.push(spend);
+        self.merge(now);
+    }
+
+    /// Counts requests of which only the number is known.
+    pub(crate) fn append_unknown(&mut self, count: u32, quota: &Quota, now: Now) {
+        self.note(quota, now);
+        if count > 0 {
+            self.merged.push(Entry::unknown(count, now));
+        }
     }
 
     /// Sets what a spend came to; `None` when it is not there.
@@ -172,6 +135,38 @@ impl Ledger {
     /// Takes a spend out: only for a request that is known not to have left this machine.
     pub(crate) fn give_back(&mut self, id: FlightId) {
         self.spends.retain(|spend| spend.id != id);
+    }
+
+    /// Takes down what the answer to a request says besides, which came at `now`. `refused` says that it was refused for
+    /// the quota's sake.
+    pub(crate) fn heed(
+        &mut self,
+        id: FlightId,
+        said: &Said,
+        refused: bool,
+        quota: &Quota,
+        now: Now,
+    ) {
+        let Some(spend) = self.spends.iter_mut().find(|spend| spend.id == id) else { return };
+        if let Some(date) = said.date {
+            spend.date(date, now);
+        }
+        let decided = spend.at;
+        let longest = self.all_windows(quota).map(Window::span).max().unwrap_or_default();
+        let mut elsewhere = refused;
+        for bucket in &said.buckets {
+            self.said.take(bucket, id, decided, longest, now);
+            // A window of the same limit is taken for the same rule.
+            let (entries, clocks) = (self.entries(), self.clocks(now));
+            elsewhere |= self.all_windows(quota).any(|window| {
+                let spent = || window.spent(entries.iter(), clocks);
+                Some(window.limit()) == bucket.limit
+                    && bucket.left < window.limit().saturating_sub(spent())
+            });
+        }
+        if elsewhere {
+            self.elsewhere = Some(now.wall);
+        }
     }
 
     /// Until when the last request that answered a refusal of `request`'s token forbids another: `length` after it, if it
@@ -188,18 +183,37 @@ impl Ledger {
                 && spend.fingerprint == request
                 && after.is_none_or(|after| spend.at >= after)
         };
-        let until = self.spends.iter().rev().find(answers)?.leaves(length, now);
+        let last = self.spends.iter().rev().find(answers)?;
+        let until = last.entry().leaves(length, now);
         (until > now.wall).then_some(until)
     }
 
     /// What each window has seen and has left, whoever brought it along.
     pub(crate) fn usage(&self, quota: &Quota, now: Now) -> Vec<WindowUsage> {
-        let usage = |window| {
-            let counted = self.leaving(window, now, |_| true);
-            let spent = u32::try_from(counted.len()).unwrap_or(u32::MAX);
-            WindowUsage { window, spent, next_slot: counted.first().copied() }
+        let (entries, clocks) = (self.entries(), self.clocks(now));
+        let usage = |window: &Window| {
+            let spent = window.spent(entries.iter(), clocks);
+            let refused = entries.iter().filter(|entry| entry.refused > 0);
+            let refused: Vec<_> = refused.map(Entry::refused_only).collect();
+            let refused = window.spent(refused.iter(), clocks);
+            let left = window.limit().saturating_sub(spent);
+            WindowUsage {
+                window: window.clone(),
+                spent,
+                left,
+                left_proactive: left.saturating_sub(window.reserve()),
+                left_refused: left.min(window.refused_share().saturating_sub(refused)),
+                next_slot: window.frees(entries.iter(), spent.max(1), clocks, |entry| entry.count),
+            }
         };
         self.all_windows(quota).map(usage).collect()
+    }
+
+    /// How many units the issuer says are left, at the least, and until when that stands.
+    pub(crate) fn said_left(&self, now: Now) -> Option<(u32, Timestamp)> {
+        let left =
+            |word: &Word| Some((word.left.saturating_sub(self.since(word)), word.ends(now)?));
+        self.said.iter().filter_map(left).min()
     }
 
     /// For every window: how many more requests `cause` could have made at `now`, leaving out the spends from index
@@ -211,100 +225,161 @@ impl Ledger {
         cause: Cause,
         now: Now,
     ) -> Vec<(u32, Duration)> {
-        self.all_windows(quota)
-            .map(|window| {
-                let earlier = &self.spends[..before];
-                let counted =
-                    earlier.iter().filter(|spend| spend.age(now) < millis(window.span())).count();
-                let counted = u32::try_from(counted).unwrap_or(u32::MAX);
-                (cause.share(window.limit()).saturating_sub(counted), window.span())
-            })
-            .collect()
+        let mut entries = self.merged.clone();
+        entries.extend(self.spends[..before].iter().map(Spend::entry));
+        let clocks = self.clocks(now);
+        let open = |window: &Window| {
+            let spent = window.spent(entries.iter(), clocks);
+            (window.share(cause).saturating_sub(spent), window.span())
+        };
+        self.all_windows(quota).map(open).collect()
     }
 
-    fn all_windows<'a>(&'a self, quota: &'a Quota) -> impl Iterator<Item = Window> + 'a {
-        let others = self.windows.iter().filter(|window| !quota.windows().contains(window));
-        quota.windows().iter().chain(others).copied()
+    /// Every window that this or another writer holds spends against.
+    pub(crate) fn all_windows<'a>(&'a self, quota: &'a Quota) -> impl Iterator<Item = &'a Window> {
+        let others = self.windows.iter().map(|used| &used.window);
+        quota.windows().iter().chain(others.filter(|window| !quota.windows().contains(window)))
     }
 
-    /// When each spend that `counts` leaves the window, soonest first; those that left already are not in it.
-    fn leaving(&self, window: Window, now: Now, counts: impl Fn(&Spend) -> bool) -> Vec<Timestamp> {
-        let inside = self.spends.iter().filter(|spend| counts(spend));
-        let mut leaving: Vec<_> = inside
-            .map(|spend| spend.leaves(window.span(), now))
-            .filter(|leaves| *leaves > now.wall)
-            .collect();
-        leaving.sort_unstable();
-        leaving
+    fn entries(&self) -> Vec<Entry> {
+        let mut entries = self.merged.clone();
+        entries.extend(self.spends.iter().map(Spend::entry));
+        entries
     }
 
+    fn clocks(&self, now: Now) -> Clocks {
+        let issuer = self.spends.iter().rev().find_map(|spend| spend.issuer_clock(now));
+        Clocks { now, issuer }
+    }
+
+    /// Requests that the issuer may not have counted when it gave its word.
+    fn since(&self, word: &Word) -> u32 {
+        let known = self.spends.iter().position(|spend| spend.id == word.after);
+        let later = &self.spends[known.map_or(0, |known| known + 1)..];
+        let later = u32::try_from(later.len()).unwrap_or(u32::MAX);
+        if known.is_some() {
+            return later;
+        }
+        let merged = self.merged.iter().filter(|entry| entry.ends_after(word.decided));
+        merged.fold(later, |sum, entry| sum.saturating_add(entry.count))
+    }
+
+    fn note(&mut self, quota: &Quota, now: Now) {
+        let Now { wall: used, boot } = now;
+        for window in quota.windows() {
+            match self.windows.iter_mut().find(|known| known.window == *window) {
+                Some(known) => (known.used, known.boot) = (used, boot),
+                None => self.windows.push(Used { window: window.clone(), used, boot }),
+            }
+        }
+    }
+
+    /// Forgets what no window needs any more, and the windows that nobody has used for as long.
     fn prune(&mut self, now: Now) {
-        let longest = self.windows.iter().map(Window::span).max().unwrap_or_default();
+        let longest = self.windows.iter().map(|used| used.window.span()).max().unwrap_or_default();
         let kept = millis(longest.saturating_add(KEPT_LONGER));
-        self.spends.retain(|spend| spend.age(now) < kept);
+        self.spends.retain(|spend| spend.entry().age(now) < kept);
+        self.merged.retain(|entry| entry.age(now) < kept);
+        self.windows.retain(|known| {
+            let since = Now { wall: known.used, boot: known.boot };
+            Entry::unknown(1, since).age(now) < kept
+        });
+        let noticed = |at: &Timestamp| millis(now.wall.saturating_since(*at)) < kept;
+        self.elsewhere = self.elsewhere.filter(noticed);
+    }
+
+    /// Keeps the record small: the oldest spends become entries that count them as if all had happened when the last of
+    /// them did.
+    fn merge(&mut self, now: Now) {
+        let surplus = self.spends.len().saturating_sub(WHOLE);
+        if surplus == 0 {
+            return;
+        }
+        let old: Vec<_> = self.merged.drain(..).collect();
+        let surplus: Vec<_> = self.spends.drain(..surplus).map(|spend| spend.entry()).collect();
+        for entry in old.into_iter().chain(surplus) {
+            if let Some(last) = self.merged.last_mut() {
+                let both = last.merge(&entry);
+                if millis(both.width()) <= both.age(now) / WIDTH {
+                    *last = both;
+                    continue;
+                }
+            }
+            self.merged.push(entry);
+        }
+        while self.merged.len() > MERGED {
+            // Those whose merger costs least, for their age.
+            let cost = |pair: &[Entry]| {
+                let both = pair[0].merge(&pair[1]);
+                millis(both.width()).saturating_mul(1000) / both.age(now).max(1)
+            };
+            let costs = self.merged.windows(2).map(cost).enumerate();
+            let Some((first, _)) = costs.min_by_key(|(_, cost)| *cost) else { return };
+            let later = self.merged.remove(first + 1);
+            self.merged[first] = self.merged[first].merge(&later);
+        }
     }
 }
 
 /// The ledger's refusal: why, and the first moment at which it will allow the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Exhausted {
-    window: Window,
-    spent: u32,
+    why: Why,
     cause: Cause,
     pub(crate) retry_at: Timestamp,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Why {
+    Window { window: Window, spent: u32 },
+    Word { left: u32 },
+}
+
 impl fmt::Display for Exhausted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let limit = self.window.limit();
-        write!(
-            f,
-            "{} of {limit} token requests are spent in {} (counted over {})",
-            self.spent,
-            Human(self.window.period()),
-            Human(self.window.span()),
-        )?;
-        if self.cause.is_proactive() && reserve(limit) > 0 {
-            write!(f, ", and {} are held back from renewals ahead of time", reserve(limit))?;
-        }
-        if self.cause == Cause::Refused {
-            write!(f, ", and at most {} may answer a refusal", refused_share(limit))?;
+        match &self.why {
+            Why::Window { window, spent } => {
+                let limit = window.limit();
+                write!(f, "{spent} of {limit} token requests are spent in ")?;
+                match window.calendar() {
+                    Some((calendar, zone)) => {
+                        write!(f, "this {calendar} in {}", zone.escape_default())?;
+                    }
+                    None => {
+                        let (period, span) = (Human(window.period()), Human(window.span()));
+                        write!(f, "{period} (counted over {span})")?;
+                    }
+                }
+                if self.cause.is_proactive() && window.reserve() > 0 {
+                    let reserve = window.reserve();
+                    write!(f, ", and {reserve} are held back from renewals ahead of time")?;
+                }
+                if self.cause == Cause::Refused {
+                    let share = window.refused_share();
+                    write!(f, ", and at most {share} may answer a refusal")?;
+                }
+            }
+            Why::Word { left } => {
+                write!(f, "the issuer says that {left} token requests are left")?;
+                if self.cause.is_proactive() && *left > 0 {
+                    f.write_str(", which are held back from renewals ahead of time")?;
+                }
+            }
         }
         write!(f, "; the next slot opens at {}", self.retry_at)
     }
 }
 
-/// What one window has seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What one window has seen, and has left.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct WindowUsage {
     pub(crate) window: Window,
     pub(crate) spent: u32,
-    /// When the oldest of the spends leaves the window.
+    pub(crate) left: u32,
+    pub(crate) left_proactive: u32,
+    pub(crate) left_refused: u32,
+    /// When it will have more left than now.
     pub(crate) next_slot: Option<Timestamp>,
-}
-
-/// When fewer than `limit` are left in the window, if that is not so already.
-fn frees(leaving: &[Timestamp], limit: u32) -> Option<Timestamp> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    leaving.len().checked_sub(limit).map(|over| leaving[over])
-}
-
-/// What renewals ahead of time leave to the other causes.
-fn reserve(limit: u32) -> u32 {
-    limit / 10 * 3 + limit % 10 * 3 / 10
-}
-
-fn refused_share(limit: u32) -> u32 {
-    (limit / 5).max(1)
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// How many units renewals ahead of time may use of this limit.
-pub(crate) fn proactive_share(limit: u32) -> u32 {
-    Cause::Expiring.share(limit)
 }
 
 #[cfg(test)]

@@ -1,9 +1,14 @@
 //! How many token requests an issuer allows, how many were made, and when the next one may be: pure functions of a
 //! history and a clock reading.
 
+mod calendar;
+mod count;
 pub(crate) mod ledger;
 pub(crate) mod pace;
+pub(crate) mod said;
+pub(crate) mod spend;
 pub(crate) mod window;
 
-pub(crate) use self::ledger::Cause;
+pub use self::calendar::Calendar;
+pub(crate) use self::spend::Cause;
 pub use self::window::{Quota, Window};

@@ -1,11 +1,12 @@
 //! What a flight came to, and how that is written down.
 
 use crate::clock::{Now, Timestamp};
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
 use crate::hold::Identity;
 use crate::id::TokenId;
 use crate::lifetime::Lifetime;
-use crate::quota::ledger::Spend;
+use crate::quota::said::Said;
+use crate::quota::spend::Spend;
 use crate::quota::{Cause, Quota};
 use crate::record::{Record, StoredToken, Terms};
 use crate::token::{AccessToken, Provenance};
@@ -49,6 +50,8 @@ pub(crate) struct Settlement {
     /// When it ended: what the issuer said counts from then, however long the store took.
     pub(super) ended: Now,
     pub(super) outcome: Result<StoredToken, Failure>,
+    /// What else the answer said.
+    pub(super) said: Said,
     /// The end of the token that was at hand, for the pace of renewals ahead of time.
     pub(super) expires_at: Option<Timestamp>,
 }
@@ -62,6 +65,9 @@ impl Settlement {
         quota: &Quota,
     ) -> Option<Timestamp> {
         let terms = Terms { identity, quota, expires_at: self.expires_at, now: self.ended };
+        let refused = |failure: &Failure| failure.kind == FailureKind::OverQuota;
+        let refused = self.outcome.as_ref().is_err_and(refused);
+        record.heed(self.spend.id, &self.said, refused, &terms);
         match &self.outcome {
             Ok(token) => {
                 record.settle_token(self.spend.id, token.clone(), &terms);

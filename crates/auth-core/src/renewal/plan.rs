@@ -130,7 +130,7 @@ mod tests {
     use crate::clock::Timestamp;
     use crate::fingerprint::Fingerprint;
     use crate::id::BootId;
-    use crate::quota::ledger::Spend;
+    use crate::quota::spend::Spend;
     use crate::record::Terms;
 
     fn at(secs: u64) -> Now {

@@ -7,9 +7,8 @@ use tokio::runtime::Handle;
 use super::run::Renewal;
 use crate::error::Error;
 use crate::lifetime::Lifetime;
-use crate::quota::Window;
-use crate::quota::ledger::proactive_share;
 use crate::quota::window::Human;
+use crate::quota::{Cause, Window};
 use crate::record::Record;
 use crate::status::{Status, TokenStatus, WindowStatus};
 use crate::token::{Freshness, Snapshot};
@@ -34,6 +33,12 @@ impl Renewal {
         let usage = |record: &Record| record.ledger.usage(&self.quota, now);
         let windows = record.as_ref().map(usage).unwrap_or_default();
         let held = |record: &Record| Some(record.holds.stopping(self.identity, false, now)?.1);
+        let exhausted = |record: &Record| {
+            let decided = record.ledger.decide(&self.quota, Cause::Expired, now);
+            decided.err().map(|exhausted| exhausted.retry_at)
+        };
+        let exhausted_until = record.as_ref().and_then(exhausted);
+        let ledger = record.as_ref().map(|record| &record.ledger);
         Status {
             credential: self.name.to_string(),
             token: alive.map(|snapshot| TokenStatus {
@@ -41,8 +46,13 @@ impl Renewal {
                 expires_in: snapshot.expires_at.saturating_since(now.wall),
                 renew_in: snapshot.renews_in(now.wall),
                 suspect: snapshot.suspect,
+                outlives_reset: exhausted_until.is_none_or(|until| snapshot.expires_at > until),
             }),
             windows: windows.iter().map(WindowStatus::of).collect(),
+            exhausted_until: exhausted_until.map(Into::into),
+            left_by_issuer: ledger.and_then(|ledger| Some(ledger.said_left(now)?.0)),
+            spent_elsewhere: ledger.and_then(|ledger| ledger.elsewhere()).map(Into::into),
+            shortfall: snapshot.and_then(|snapshot| self.shortfall(snapshot.lifetime)),
             last_error,
             held_until: record.as_ref().and_then(held).map(Into::into),
             kept_over_restarts: self.cell.is_durable(),
@@ -52,19 +62,22 @@ impl Renewal {
 
     /// A quota that cannot keep tokens of this lifetime coming is a plan that fails every day at the same hour.
     pub(crate) fn warn_if_too_short(&self, lifetime: Lifetime) {
-        for window in self.quota.windows() {
-            if let Some(shortfall) = shortfall(*window, lifetime.whole()) {
-                tracing::warn!(credential = %self.name, "{shortfall}");
-            }
+        if let Some(shortfall) = self.shortfall(lifetime) {
+            tracing::warn!(credential = %self.name, "{shortfall}");
         }
+    }
+
+    fn shortfall(&self, lifetime: Lifetime) -> Option<String> {
+        let windows = self.quota.windows().iter();
+        windows.filter_map(|window| shortfall(window, lifetime.whole())).next()
     }
 }
 
 /// The arithmetic, if the window cannot cover its own period with tokens of this lifetime.
-fn shortfall(window: Window, lifetime: Duration) -> Option<String> {
+fn shortfall(window: &Window, lifetime: Duration) -> Option<String> {
     // Renewals begin at 80 % of the lifetime at the earliest.
     let needed = window.span().as_secs_f64() / (lifetime.as_secs_f64() * 0.8);
-    let open = proactive_share(window.limit());
+    let open = window.limit() - window.reserve();
     (needed > f64::from(open)).then(|| {
         format!(
             "the quota cannot cover the tokens' lifetime: a token lives {} and is renewed at 80 to 90 % of that, which makes \
@@ -84,7 +97,8 @@ mod tests {
     // torture: G62
     #[test]
     fn a_lifetime_that_the_quota_cannot_cover_is_shown_with_its_arithmetic() {
-        let window = Quota::per_day(10).windows()[0];
+        let quota = Quota::per_day(10);
+        let window = &quota.windows()[0];
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
         assert_eq!(shortfall(window, hours(24)), None);
         let text = shortfall(window, hours(1)).unwrap();

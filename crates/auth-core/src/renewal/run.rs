@@ -4,9 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Response;
-
 use super::exchange::exchange;
 use super::open::OpenFlights;
 use super::outcome::{Acquired, Settlement};
@@ -19,13 +16,14 @@ use crate::hold::Identity;
 use crate::id::{FlightId, Version, random_bytes};
 use crate::lifetime::Lifetime;
 use crate::quota::Quota;
-use crate::quota::ledger::Spend;
+use crate::quota::said::Said;
+use crate::quota::spend::Spend;
 use crate::record::{Record, Terms};
 use crate::seal::Keys;
 use crate::store::Written;
 use crate::wire::Transport;
 use crate::wire::request::TokenRequest;
-use crate::wire::response::{self, TokenResponse};
+use crate::wire::response::{self, Reading, TokenResponse};
 
 /// What a flight lives longer than its exchange, to be settled.
 const GRACE: Duration = Duration::from_secs(2);
@@ -219,7 +217,13 @@ impl Renewal {
         let request = self.request.to_http();
         let answer =
             exchange(&*self.transport, request, &*self.clock, spend.boot, self.deadline).await;
-        let outcome = answer.and_then(|response| self.acquire(response, &spend, sent));
+        let (outcome, said) = match answer {
+            Ok(response) => {
+                let Reading { token, said } = response::read(response, self.clock.now().wall);
+                (token.and_then(|token| self.acquire(token, &spend, sent)), said)
+            }
+            Err(failure) => (Err(failure), Said::default()),
+        };
         self.take_step();
         let stored = outcome.as_ref().map(|acquired| {
             let mut stored = acquired.unsealed();
@@ -230,6 +234,7 @@ impl Renewal {
             ended: self.clock.now(),
             spend,
             outcome: stored.map_err(Clone::clone),
+            said,
             expires_at: need.current.map(|current| current.expires_at),
         };
         self.open.ended(settlement.clone());
@@ -249,14 +254,14 @@ impl Renewal {
 
     fn acquire(
         &self,
-        response: Response<Bytes>,
+        response: TokenResponse,
         spend: &Spend,
         sent: Now,
     ) -> Result<Acquired, Failure> {
-        let now = self.clock.now();
-        let TokenResponse { token, expires_in } = response::read(response, now.wall)?;
+        let TokenResponse { token, expires_in } = response;
         let claims = crate::jwt::claims(token.expose());
-        let lifetime = Lifetime::of(expires_in, claims, self.default_lifetime, now.wall)
+        let now = self.clock.now().wall;
+        let lifetime = Lifetime::of(expires_in, claims, self.default_lifetime, now)
             .map_err(|problem| Failure::new(FailureKind::Unusable, problem))?;
         Ok(Acquired::fetched(token, spend.cause, sent.wall, lifetime))
     }

@@ -6,6 +6,7 @@ pub(crate) mod client_auth;
 pub(crate) mod endpoint;
 pub(crate) mod request;
 pub(crate) mod response;
+mod said;
 
 use std::error::Error as StdError;
 use std::fmt;

@@ -13,9 +13,10 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::LONGEST_ANSWER;
+use super::{LONGEST_ANSWER, said};
 use crate::clock::Timestamp;
 use crate::failure::{Failure, FailureKind};
+use crate::quota::said::Said;
 use crate::token::AccessToken;
 
 /// The error codes that are repeated in messages, and what each means.
@@ -41,15 +42,23 @@ pub(crate) struct TokenResponse {
     pub(crate) expires_in: Option<f64>,
 }
 
+/// An answer: what came of the request, and what the issuer says besides.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) token: Result<TokenResponse, Failure>,
+    pub(crate) said: Said,
+}
+
 /// Reads an answer that arrived at `now`, and wipes it.
-pub(crate) fn read(response: Response<Bytes>, now: Timestamp) -> Result<TokenResponse, Failure> {
+pub(crate) fn read(response: Response<Bytes>, now: Timestamp) -> Reading {
     let (head, body) = response.into_parts();
     let retry_after = retry_after(&head.headers, now);
     let answer = read_body(head.status, &head.headers, &body);
     if let Ok(mut body) = body.try_into_mut() {
         body.as_mut().zeroize();
     }
-    answer.map_err(|failure| failure.with_retry_after(retry_after))
+    let token = answer.map_err(|failure| failure.with_retry_after(retry_after));
+    Reading { token, said: said::read(&head.headers) }
 }
 
 fn read_body(

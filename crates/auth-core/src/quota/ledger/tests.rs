@@ -27,9 +27,11 @@ fn causes() -> impl Strategy<Value = Cause> {
 
 #[test]
 fn the_reserve_is_three_tenths_rounded_down() {
-    let shares: Vec<_> = [1, 2, 3, 4, 10, 1000, 10_000].map(proactive_share).to_vec();
+    let window = |limit| Quota::per_day(limit).windows()[0].clone();
+    let shares = [1, 2, 3, 4, 10, 1000, 10_000].map(|limit| window(limit).share(Cause::Expiring));
     assert_eq!(shares, [1, 2, 3, 3, 7, 700, 7000]);
-    assert_eq!([1, 2, 5, 10, 1000].map(refused_share), [1, 1, 1, 2, 200]);
+    let shares = [1, 2, 5, 10, 1000].map(|limit| window(limit).refused_share());
+    assert_eq!(shares, [1, 1, 1, 2, 200]);
 }
 
 #[test]
@@ -102,7 +104,7 @@ proptest! {
                 let inside = granted.iter().filter(|(at, _)| at <= end && end - at < span).count();
                 prop_assert!(inside <= window.limit() as usize);
                 if *cause == Cause::Expiring {
-                    prop_assert!(inside <= proactive_share(window.limit()) as usize);
+                    prop_assert!(inside <= window.share(Cause::Expiring) as usize);
                 }
             }
         }

@@ -1,0 +1,179 @@
+//! What one window counts, and when it lets one more through.
+
+use std::ops::Range;
+
+use jiff::tz::TimeZone;
+
+use super::calendar::Calendar;
+use super::spend::{Cause, Entry};
+use super::window::{EARLIER, LATER, Rule, Window};
+use crate::clock::{Now, Timestamp};
+
+/// How many periods ahead it is asked whether there is room: more than a record remembers, but for requests that a wrong
+/// clock dated far into the future.
+const PERIODS: usize = 1000;
+
+/// A window full of requests: how many it counts, and the first moment at which it lets one more through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Full {
+    pub(super) spent: u32,
+    pub(super) until: Timestamp,
+}
+
+impl Window {
+    /// How much of the limit is open to this cause.
+    pub(super) fn share(&self, cause: Cause) -> u32 {
+        if cause.is_proactive() { self.limit() - self.reserve() } else { self.limit() }
+    }
+
+    /// How many of `entries` it counts at `now`: in a calendar window, in the fuller of the periods that it may be.
+    pub(super) fn spent<'a>(
+        &self,
+        entries: impl Iterator<Item = &'a Entry> + Clone,
+        at: Clocks,
+    ) -> u32 {
+        let count = |entry: &Entry| entry.count;
+        match self.known_calendar() {
+            Some((calendar, zone)) => {
+                let stretches = stretches(entries, at.now, count);
+                let periods = at.periods(calendar, zone);
+                periods.iter().map(|period| within(&stretches, period)).max().unwrap_or(0)
+            }
+            None => sum(&leaving(entries, self, at.now, count)),
+        }
+    }
+
+    /// Whether it is full at `at` for a request of `cause`.
+    pub(super) fn full<'a>(
+        &self,
+        entries: impl Iterator<Item = &'a Entry> + Clone,
+        cause: Cause,
+        at: Clocks,
+    ) -> Option<Full> {
+        let all = self.frees(entries.clone(), self.share(cause), at, |entry| entry.count);
+        let refused = (cause == Cause::Refused)
+            .then(|| self.frees(entries.clone(), self.refused_share(), at, |entry| entry.refused));
+        let until = all.max(refused.flatten())?;
+        Some(Full { spent: self.spent(entries, at), until })
+    }
+
+    /// When it counts fewer than `share`, if it does not do so already.
+    pub(super) fn frees<'a>(
+        &self,
+        entries: impl Iterator<Item = &'a Entry> + Clone,
+        share: u32,
+        at: Clocks,
+        count: impl Fn(&Entry) -> u32 + Copy,
+    ) -> Option<Timestamp> {
+        let Some((calendar, zone)) = self.known_calendar() else {
+            let leaving = leaving(entries, self, at.now, count);
+            let mut left = sum(&leaving);
+            if left < share {
+                return None;
+            }
+            return leaving.iter().find_map(|(leaves, count)| {
+                left = left.saturating_sub(*count);
+                (left < share).then_some(*leaves)
+            });
+        };
+        let stretches = stretches(entries, at.now, count);
+        let mut then = at;
+        for _ in 0..PERIODS {
+            let periods = then.periods(calendar, zone);
+            if !periods.iter().any(|period| within(&stretches, period) >= share) {
+                break;
+            }
+            // Within its period it gets no emptier: it is full until it can be in the next one only.
+            then = then.leaving_first(calendar, zone);
+        }
+        (then.now.wall > at.now.wall).then_some(then.now.wall)
+    }
+
+    /// The calendar of a window whose time zone is known here. Any other counts as a rolling window of the longest span, which
+    /// lets through less.
+    fn known_calendar(&self) -> Option<(Calendar, &TimeZone)> {
+        match &self.rule {
+            Rule::Calendar { calendar, zone } => Some((*calendar, zone.known()?)),
+            Rule::Rolling { .. } => None,
+        }
+    }
+}
+
+/// What time it is here, and by the issuer's clock if that is known to be another.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clocks {
+    pub(super) now: Now,
+    pub(super) issuer: Option<Timestamp>,
+}
+
+impl Clocks {
+    /// The periods that a request which is decided now may be counted in.
+    fn periods(self, calendar: Calendar, zone: &TimeZone) -> Vec<Range<Timestamp>> {
+        let mut periods = Vec::with_capacity(4);
+        for at in [Some(self.now.wall), self.issuer].into_iter().flatten() {
+            for at in [at - EARLIER, at + LATER] {
+                let period = calendar.period(zone, at);
+                if !periods.contains(&period) {
+                    periods.push(period);
+                }
+            }
+        }
+        periods
+    }
+
+    /// The first moment at which one of those periods is over.
+    fn leaving_first(self, calendar: Calendar, zone: &TimeZone) -> Self {
+        let left = |at: Timestamp| {
+            let start = at - EARLIER;
+            calendar.period(zone, start).end.saturating_since(start)
+        };
+        let here = left(self.now.wall);
+        self.after(self.issuer.map_or(here, |issuer| here.min(left(issuer))))
+    }
+
+    pub(super) fn after(self, passed: std::time::Duration) -> Self {
+        let now = Now { wall: self.now.wall + passed, boot: self.now.boot + passed };
+        Self { now, issuer: self.issuer.map(|issuer| issuer + passed) }
+    }
+}
+
+/// When an entry may have happened, by this machine's clock and by the issuer's, and how many requests it is.
+type Stretch = ([Option<(Timestamp, Timestamp)>; 2], u32);
+
+fn stretches<'a>(
+    entries: impl Iterator<Item = &'a Entry>,
+    now: Now,
+    count: impl Fn(&Entry) -> u32,
+) -> Vec<Stretch> {
+    entries.map(|entry| (entry.happened(now), count(entry))).collect()
+}
+
+/// How many requests may have happened in this period.
+fn within(stretches: &[Stretch], period: &Range<Timestamp>) -> u32 {
+    let touches = |(happened, _): &&Stretch| {
+        happened
+            .iter()
+            .flatten()
+            .any(|(first, last)| *first - EARLIER < period.end && *last + LATER >= period.start)
+    };
+    stretches.iter().filter(touches).fold(0, |sum, (_, count)| sum.saturating_add(*count))
+}
+
+/// When each entry leaves a rolling window, soonest first; those that left already are not in it.
+fn leaving<'a>(
+    entries: impl Iterator<Item = &'a Entry>,
+    window: &Window,
+    now: Now,
+    count: impl Fn(&Entry) -> u32,
+) -> Vec<(Timestamp, u32)> {
+    let mut leaving: Vec<_> = entries
+        .map(|entry| (entry.leaves(window.span(), now), count(entry)))
+        .filter(|(leaves, count)| *leaves > now.wall && *count > 0)
+        .collect();
+    leaving.sort_unstable();
+    leaving
+}
+
+fn sum(leaving: &[(Timestamp, u32)]) -> u32 {
+    leaving.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
+}

@@ -1,0 +1,223 @@
+//! One token request in the ledger, several old ones merged into one entry, and when they happened by which clock.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{BootTime, Now, Timestamp};
+use crate::failure::FailureKind;
+use crate::fingerprint::Fingerprint;
+use crate::id::FlightId;
+
+/// Clocks that are no further apart than this are taken for equal.
+const SKEW: Duration = Duration::from_secs(60);
+
+/// Why a token is requested.
+///
+/// Only [`Expiring`](Self::Expiring) is proactive: a valid token is still there, so it leaves the reserve of every window to
+/// the other causes. [`Refused`](Self::Refused) has a share of its own, so that APIs that answer 401 to everything do not eat
+/// the budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Cause {
+    /// There has been no token in this process yet.
+    Start,
+    /// The token is valid and grows old.
+    Expiring,
+    /// The token's time is over.
+    Expired,
+    /// The API answered 401 to the token.
+    Refused,
+    /// The secret changed.
+    Rotated,
+    /// The user asked.
+    Manual,
+}
+
+impl Cause {
+    pub(crate) fn is_proactive(self) -> bool {
+        self == Self::Expiring
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Start => "start",
+            Self::Expiring => "expiring",
+            Self::Expired => "expired",
+            Self::Refused => "refused",
+            Self::Rotated => "rotated",
+            Self::Manual => "manual",
+        })
+    }
+}
+
+/// What a spend came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    /// Under way, or never reported.
+    Pending,
+    /// A token.
+    Token,
+    /// No token.
+    Failed(FailureKind),
+}
+
+/// One token request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Spend {
+    pub(crate) id: FlightId,
+    /// When it was decided, which is before a byte was sent.
+    pub(crate) at: Timestamp,
+    pub(crate) boot: BootTime,
+    /// When it was decided by the issuer's clock, where that is more than a minute off this machine's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) dated: Option<Timestamp>,
+    pub(crate) cause: Cause,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) outcome: Outcome,
+}
+
+impl Spend {
+    /// A request that is decided now, before a byte of it is sent.
+    pub(crate) fn new(id: FlightId, cause: Cause, fingerprint: Fingerprint, now: Now) -> Self {
+        let Now { wall: at, boot } = now;
+        Self { id, at, boot, dated: None, cause, fingerprint, outcome: Outcome::Pending }
+    }
+
+    /// Whether nobody has said yet what it came to.
+    pub(crate) fn is_unreported(&self) -> bool {
+        matches!(self.outcome, Outcome::Pending | Outcome::Failed(FailureKind::Lost))
+    }
+
+    pub(crate) fn failed(&self) -> bool {
+        matches!(self.outcome, Outcome::Failed(_))
+    }
+
+    /// Takes the issuer's word for when it was decided, if its answer, which came at `now`, is dated more than a minute
+    /// before the decision or after the answer.
+    pub(super) fn date(&mut self, date: Timestamp, now: Now) {
+        if date + SKEW < self.at || date > now.wall + SKEW {
+            let took = now.boot.since(self.boot).unwrap_or_default();
+            self.dated = Some(date - took);
+        }
+    }
+
+    /// What the issuer's clock shows now, if it dated this one, and the machine was not booted since.
+    pub(super) fn issuer_clock(&self, now: Now) -> Option<Timestamp> {
+        let passed = now.boot.since(self.boot)?;
+        self.dated.map(|dated| dated + passed)
+    }
+
+    /// As the windows see it.
+    pub(super) fn entry(&self) -> Entry {
+        let refused = u32::from(self.cause == Cause::Refused);
+        let dated = self.dated.map(|dated| (dated, dated));
+        Entry { first: self.at, last: self.at, boot: self.boot, dated, count: 1, refused }
+    }
+}
+
+/// Token requests of some stretch of time: one, or several that were merged, which then all count as the last of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    first: Timestamp,
+    last: Timestamp,
+    /// That of the last.
+    boot: BootTime,
+    /// The first and the last by the issuer's clock, of those that it dated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dated: Option<(Timestamp, Timestamp)>,
+    pub(super) count: u32,
+    pub(super) refused: u32,
+}
+
+impl Entry {
+    /// `count` requests of which only the number is known.
+    pub(super) fn unknown(count: u32, now: Now) -> Self {
+        let Now { wall, boot } = now;
+        Self { first: wall, last: wall, boot, dated: None, count, refused: 0 }
+    }
+
+    /// How old the last of them is, in milliseconds. Negative for one that is dated in the future, which counts.
+    ///
+    /// Within one boot it is the smaller of what both clocks say, so that a clock that is set forward opens no slot. Over a
+    /// reboot there is only the wall clock, and the issuer's: if the two disagreed, either the wall clock is still as wrong
+    /// as it was, or it was set right. The smaller age counts, unless one of the two would mean that time ran backwards.
+    pub(super) fn age(&self, now: Now) -> i64 {
+        let since = |at: Timestamp| now.wall.as_millis().saturating_sub(at.as_millis());
+        let wall = since(self.last);
+        if let Some(boot) = now.boot.since(self.boot) {
+            return wall.min(millis(boot));
+        }
+        let Some(dated) = self.dated.map(|(_, last)| since(last)) else { return wall };
+        let backwards = -millis(SKEW);
+        match (wall < backwards, dated < backwards) {
+            (true, false) => dated,
+            (false, true) => wall,
+            _ => wall.min(dated),
+        }
+    }
+
+    /// Those of them that answered a refusal.
+    pub(super) fn refused_only(&self) -> Self {
+        Self { count: self.refused, ..self.clone() }
+    }
+
+    /// Whether some of them may have happened after `at`.
+    pub(super) fn ends_after(&self, at: Timestamp) -> bool {
+        self.last > at
+    }
+
+    /// From the first of them to the last.
+    pub(super) fn width(&self) -> Duration {
+        self.last.saturating_since(self.first)
+    }
+
+    /// When they leave a rolling window of this span, as seen from `now`.
+    pub(super) fn leaves(&self, span: Duration, now: Now) -> Timestamp {
+        let left = millis(span).saturating_sub(self.age(now));
+        Timestamp::from_millis(now.wall.as_millis().saturating_add(left))
+    }
+
+    /// From when to when they happened, by this machine's clock as it stands now, and by the issuer's. What is dated in the
+    /// future may just as well have happened now.
+    pub(super) fn happened(&self, now: Now) -> [Option<(Timestamp, Timestamp)>; 2] {
+        let age = self.age(now);
+        let last = Timestamp::from_millis(now.wall.as_millis().saturating_sub(age));
+        let here = (last.min(now.wall) - self.width(), last);
+        let dated = self.dated.filter(|(_, last)| {
+            // By a clock that is far ahead of this one it tells nothing over a reboot.
+            now.boot.id == self.boot.id || *last <= now.wall + SKEW
+        });
+        [Some(here), dated]
+    }
+
+    /// Both as one entry. `later` stands behind this one in the ledger. No request of the two leaves a window sooner for
+    /// that.
+    pub(super) fn merge(&self, later: &Self) -> Self {
+        let dated = match (self.dated, later.dated) {
+            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+            (one, None) | (None, one) => one,
+        };
+        let boot = if self.boot.id == later.boot.id && self.boot.millis > later.boot.millis {
+            self.boot
+        } else {
+            later.boot
+        };
+        Self {
+            first: self.first.min(later.first),
+            last: self.last.max(later.last),
+            boot,
+            dated,
+            count: self.count.saturating_add(later.count),
+            refused: self.refused.saturating_add(later.refused),
+        }
+    }
+}
+
+pub(super) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
