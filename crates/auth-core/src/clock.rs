@@ -53,6 +53,11 @@ impl Timestamp {
     pub fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
+
+    /// How far apart the two are.
+    pub(crate) fn apart(self, other: Self) -> Duration {
+        Duration::from_millis(self.0.abs_diff(other.0))
+    }
 }
 
 impl Add<Duration> for Timestamp {

@@ -1,6 +1,7 @@
 //! What one window counts, and when it lets one more through.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
@@ -30,14 +31,17 @@ impl Window {
     pub(super) fn spent<'a>(
         &self,
         entries: impl Iterator<Item = &'a Entry> + Clone,
-        at: Clocks,
+        at: &Clocks,
     ) -> u32 {
         let count = |entry: &Entry| entry.count;
         match self.known_calendar() {
             Some((calendar, zone)) => {
-                let stretches = stretches(entries, at.now, count);
-                let periods = at.periods(calendar, zone);
-                periods.iter().map(|period| within(&stretches, period)).max().unwrap_or(0)
+                let most = |now: Now| {
+                    let stretches = stretches(entries.clone(), now, count);
+                    let periods = periods(calendar, zone, now.wall);
+                    periods.map(|period| within(&stretches, &period)).max()
+                };
+                at.all().filter_map(most).max().unwrap_or(0)
             }
             None => sum(&leaving(entries, self, at.now, count)),
         }
@@ -48,7 +52,7 @@ impl Window {
         &self,
         entries: impl Iterator<Item = &'a Entry> + Clone,
         cause: Cause,
-        at: Clocks,
+        at: &Clocks,
     ) -> Option<Full> {
         let all = self.frees(entries.clone(), self.share(cause), at, |entry| entry.count);
         let refused = (cause == Cause::Refused)
@@ -62,7 +66,7 @@ impl Window {
         &self,
         entries: impl Iterator<Item = &'a Entry> + Clone,
         share: u32,
-        at: Clocks,
+        at: &Clocks,
         count: impl Fn(&Entry) -> u32 + Copy,
     ) -> Option<Timestamp> {
         let Some((calendar, zone)) = self.known_calendar() else {
@@ -76,17 +80,25 @@ impl Window {
                 (left < share).then_some(*leaves)
             });
         };
-        let stretches = stretches(entries, at.now, count);
-        let mut then = at;
+        let worlds: Vec<_> =
+            at.all().map(|now| (now.wall, stretches(entries.clone(), now, count))).collect();
+        let mut passed = Duration::ZERO;
         for _ in 0..PERIODS {
-            let periods = then.periods(calendar, zone);
-            if !periods.iter().any(|period| within(&stretches, period) >= share) {
+            let full = |(wall, stretches): &(Timestamp, Vec<Stretch>)| {
+                let mut periods = periods(calendar, zone, *wall + passed);
+                periods.any(|period| within(stretches, &period) >= share)
+            };
+            if !worlds.iter().any(full) {
                 break;
             }
-            // Within its period it gets no emptier: it is full until it can be in the next one only.
-            then = then.leaving_first(calendar, zone);
+            // Within its period none gets emptier: it is full until it can be in the next one only.
+            let left = |(wall, _): &(Timestamp, Vec<Stretch>)| {
+                let start = *wall + passed - EARLIER;
+                calendar.period(zone, start).end.saturating_since(start)
+            };
+            passed += worlds.iter().map(left).min().unwrap_or_default();
         }
-        (then.now.wall > at.now.wall).then_some(then.now.wall)
+        (!passed.is_zero()).then(|| at.now.wall + passed)
     }
 
     /// The calendar of a window whose time zone is known here. Any other counts as a rolling window of the longest span, which
@@ -99,42 +111,35 @@ impl Window {
     }
 }
 
-/// What time it is here, and by the issuer's clock if that is known to be another.
-#[derive(Clone, Copy, Debug)]
+/// What time it is here, and what else the time may be, where clocks were seen to disagree.
+#[derive(Clone, Debug)]
 pub(super) struct Clocks {
     pub(super) now: Now,
-    pub(super) issuer: Option<Timestamp>,
+    pub(super) others: Vec<Timestamp>,
 }
 
 impl Clocks {
-    /// The periods that a request which is decided now may be counted in.
-    fn periods(self, calendar: Calendar, zone: &TimeZone) -> Vec<Range<Timestamp>> {
-        let mut periods = Vec::with_capacity(4);
-        for at in [Some(self.now.wall), self.issuer].into_iter().flatten() {
-            for at in [at - EARLIER, at + LATER] {
-                let period = calendar.period(zone, at);
-                if !periods.contains(&period) {
-                    periods.push(period);
-                }
-            }
-        }
-        periods
+    fn all(&self) -> impl Iterator<Item = Now> {
+        let boot = self.now.boot;
+        let others = self.others.iter().map(move |wall| Now { wall: *wall, boot });
+        std::iter::once(self.now).chain(others)
     }
 
-    /// The first moment at which one of those periods is over.
-    fn leaving_first(self, calendar: Calendar, zone: &TimeZone) -> Self {
-        let left = |at: Timestamp| {
-            let start = at - EARLIER;
-            calendar.period(zone, start).end.saturating_since(start)
-        };
-        let here = left(self.now.wall);
-        self.after(self.issuer.map_or(here, |issuer| here.min(left(issuer))))
-    }
-
-    pub(super) fn after(self, passed: std::time::Duration) -> Self {
+    pub(super) fn after(&self, passed: Duration) -> Self {
         let now = Now { wall: self.now.wall + passed, boot: self.now.boot + passed };
-        Self { now, issuer: self.issuer.map(|issuer| issuer + passed) }
+        Self { now, others: self.others.iter().map(|wall| *wall + passed).collect() }
     }
+}
+
+/// The periods that a request which is decided at `wall` may be counted in: two around the end of one.
+fn periods(
+    calendar: Calendar,
+    zone: &TimeZone,
+    wall: Timestamp,
+) -> impl Iterator<Item = Range<Timestamp>> {
+    let first = calendar.period(zone, wall - EARLIER);
+    let last = (wall + LATER >= first.end).then(|| calendar.period(zone, wall + LATER));
+    std::iter::once(first).chain(last)
 }
 
 /// When an entry may have happened, by this machine's clock and by the issuer's, and how many requests it is.

@@ -24,6 +24,12 @@ const WHOLE: usize = 256;
 /// Entries of merged spends, at most.
 const MERGED: usize = 512;
 
+/// Clocks that disagree, at most: those of the last spends.
+const CLOCKS: usize = 8;
+
+/// By more than this.
+const DRIFT: Duration = Duration::from_secs(1);
+
 /// Neighbours are merged into entries no wider than this part of their age, so that a spend leaves a window later by that
 /// part at most.
 const WIDTH: i64 = 32;
@@ -74,12 +80,14 @@ impl Ledger {
     pub(crate) fn decide(&self, quota: &Quota, cause: Cause, now: Now) -> Result<(), Exhausted> {
         let entries = self.entries();
         let clocks = self.clocks(now);
-        let Some(mut refusal) = self.refusal(&entries, quota, cause, clocks) else { return Ok(()) };
+        let Some(mut refusal) = self.refusal(&entries, quota, cause, &clocks) else {
+            return Ok(());
+        };
         // When one window lets it through, another may be full, which is not full now.
         let mut until = refusal.retry_at;
         loop {
             let then = clocks.after(until.saturating_since(now.wall));
-            match self.refusal(&entries, quota, cause, then) {
+            match self.refusal(&entries, quota, cause, &then) {
                 Some(next) if next.retry_at > until => until = next.retry_at,
                 _ => break,
             }
@@ -93,7 +101,7 @@ impl Ledger {
         entries: &[Entry],
         quota: &Quota,
         cause: Cause,
-        at: Clocks,
+        at: &Clocks,
     ) -> Option<Exhausted> {
         let windows = self.all_windows(quota).filter_map(|window| {
             let Full { spent, until } = window.full(entries.iter(), cause, at)?;
@@ -159,7 +167,7 @@ impl Ledger {
             // A window of the same limit is taken for the same rule.
             let (entries, clocks) = (self.entries(), self.clocks(now));
             elsewhere |= self.all_windows(quota).any(|window| {
-                let spent = || window.spent(entries.iter(), clocks);
+                let spent = || window.spent(entries.iter(), &clocks);
                 Some(window.limit()) == bucket.limit
                     && bucket.left < window.limit().saturating_sub(spent())
             });
@@ -192,10 +200,10 @@ impl Ledger {
     pub(crate) fn usage(&self, quota: &Quota, now: Now) -> Vec<WindowUsage> {
         let (entries, clocks) = (self.entries(), self.clocks(now));
         let usage = |window: &Window| {
-            let spent = window.spent(entries.iter(), clocks);
+            let spent = window.spent(entries.iter(), &clocks);
             let refused = entries.iter().filter(|entry| entry.refused > 0);
             let refused: Vec<_> = refused.map(Entry::refused_only).collect();
-            let refused = window.spent(refused.iter(), clocks);
+            let refused = window.spent(refused.iter(), &clocks);
             let left = window.limit().saturating_sub(spent);
             WindowUsage {
                 window: window.clone(),
@@ -203,7 +211,7 @@ impl Ledger {
                 left,
                 left_proactive: left.saturating_sub(window.reserve()),
                 left_refused: left.min(window.refused_share().saturating_sub(refused)),
-                next_slot: window.frees(entries.iter(), spent.max(1), clocks, |entry| entry.count),
+                next_slot: window.frees(entries.iter(), spent.max(1), &clocks, |entry| entry.count),
             }
         };
         self.all_windows(quota).map(usage).collect()
@@ -229,7 +237,7 @@ impl Ledger {
         entries.extend(self.spends[..before].iter().map(Spend::entry));
         let clocks = self.clocks(now);
         let open = |window: &Window| {
-            let spent = window.spent(entries.iter(), clocks);
+            let spent = window.spent(entries.iter(), &clocks);
             (window.share(cause).saturating_sub(spent), window.span())
         };
         self.all_windows(quota).map(open).collect()
@@ -247,9 +255,16 @@ impl Ledger {
         entries
     }
 
+    /// What the time may be: within one boot, every clock that a spend was dated by goes on.
     fn clocks(&self, now: Now) -> Clocks {
-        let issuer = self.spends.iter().rev().find_map(|spend| spend.issuer_clock(now));
-        Clocks { now, issuer }
+        let mut others: Vec<Timestamp> = Vec::new();
+        for time in self.spends.iter().rev().filter_map(|spend| spend.time_now(now)) {
+            let known = |other: &Timestamp| time.apart(*other) <= DRIFT;
+            if others.len() < CLOCKS && !known(&now.wall) && !others.iter().any(known) {
+                others.push(time);
+            }
+        }
+        Clocks { now, others }
     }
 
     /// Requests that the issuer may not have counted when it gave its word.

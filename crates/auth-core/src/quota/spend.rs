@@ -73,7 +73,8 @@ pub(crate) struct Spend {
     /// When it was decided, which is before a byte was sent.
     pub(crate) at: Timestamp,
     pub(crate) boot: BootTime,
-    /// When it was decided by the issuer's clock, where that is more than a minute off this machine's.
+    /// When it was decided by the issuer's clock, if its answer had a date: `at`, unless the two are more than a minute
+    /// apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) dated: Option<Timestamp>,
     pub(crate) cause: Cause,
@@ -98,18 +99,18 @@ impl Spend {
     }
 
     /// Takes the issuer's word for when it was decided, if its answer, which came at `now`, is dated more than a minute
-    /// before the decision or after the answer.
+    /// before the decision or after the answer; otherwise the clock here is confirmed.
     pub(super) fn date(&mut self, date: Timestamp, now: Now) {
-        if date + SKEW < self.at || date > now.wall + SKEW {
-            let took = now.boot.since(self.boot).unwrap_or_default();
-            self.dated = Some(date - took);
-        }
+        let agrees = date + SKEW >= self.at && date <= now.wall + SKEW;
+        let took = now.boot.since(self.boot).unwrap_or_default();
+        self.dated = Some(if agrees { self.at } else { date - took });
     }
 
-    /// What the issuer's clock shows now, if it dated this one, and the machine was not booted since.
-    pub(super) fn issuer_clock(&self, now: Now) -> Option<Timestamp> {
+    /// What the time would be now if it was right when this one was decided, or answered, and if the machine was not booted
+    /// since.
+    pub(super) fn time_now(&self, now: Now) -> Option<Timestamp> {
         let passed = now.boot.since(self.boot)?;
-        self.dated.map(|dated| dated + passed)
+        Some(self.dated.unwrap_or(self.at) + passed)
     }
 
     /// As the windows see it.

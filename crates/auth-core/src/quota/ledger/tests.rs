@@ -3,6 +3,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::id::BootId;
 
+mod clocks;
+mod issuer_count;
+mod merged;
+mod said;
+
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 fn now(millis: i64) -> Now {

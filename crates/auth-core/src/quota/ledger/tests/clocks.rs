@@ -1,0 +1,104 @@
+//! Clocks that are wrong, and what the issuer's date does about it.
+
+use super::*;
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAYS: Duration = Duration::from_secs(3 * 24 * 60 * 60);
+
+/// The same machine after a reboot.
+fn rebooted(now: Now) -> Now {
+    Now { boot: BootTime { id: BootId::fixed(2), millis: 1000 }, ..now }
+}
+
+fn dated(ledger: &mut Ledger, spend: &Spend, date: Timestamp, quota: &Quota, now: Now) {
+    let said = Said { date: Some(date), buckets: Vec::new() };
+    ledger.heed(spend.id, &said, false, quota, now);
+}
+
+/// A ledger with one spend, made by a clock that is `off`, and answered with the right date if `answered`.
+fn by_a_clock_that_is(off: i64, answered: bool) -> (Ledger, Quota) {
+    let quota = Quota::per_day(1);
+    let mut wrong = now(0);
+    wrong.wall = Timestamp::from_millis(wrong.wall.as_millis() + off);
+    let mut ledger = Ledger::default();
+    let spend = spend(wrong, Cause::Start);
+    ledger.append(spend.clone(), &quota, wrong);
+    if answered {
+        dated(&mut ledger, &spend, now(0).wall, &quota, wrong);
+    }
+    (ledger, quota)
+}
+
+#[test]
+fn a_spend_by_a_wrong_clock_counts_from_the_issuers_date_once_the_clock_is_right() {
+    for off in [-millis(DAYS), millis(DAYS)] {
+        let (ledger, quota) = by_a_clock_that_is(off, true);
+        let refusal = ledger.decide(&quota, Cause::Start, rebooted(now(60_000))).unwrap_err();
+        assert_eq!(refusal.retry_at, now(0).wall + 25 * HOUR, "{off}");
+        let next = rebooted(now(millis(25 * HOUR)));
+        assert_eq!(ledger.decide(&quota, Cause::Start, next), Ok(()), "{off}");
+    }
+}
+
+#[test]
+fn a_spend_by_a_clock_that_stays_wrong_counts_all_the_same() {
+    for off in [-millis(DAYS), millis(DAYS)] {
+        let (ledger, quota) = by_a_clock_that_is(off, true);
+        let wrong = |at: i64| {
+            let right = rebooted(now(at));
+            Now { wall: Timestamp::from_millis(right.wall.as_millis() + off), ..right }
+        };
+        assert!(ledger.decide(&quota, Cause::Start, wrong(60_000)).is_err(), "{off}");
+        let next = wrong(millis(25 * HOUR));
+        assert_eq!(ledger.decide(&quota, Cause::Start, next), Ok(()), "{off}");
+    }
+}
+
+#[test]
+fn a_spend_that_is_dated_in_the_future_counts() {
+    let (ledger, quota) = by_a_clock_that_is(millis(DAYS), false);
+    assert!(ledger.decide(&quota, Cause::Start, rebooted(now(millis(48 * HOUR)))).is_err());
+}
+
+#[test]
+fn an_issuer_whose_clock_is_in_the_year_9999_locks_nobody_out() {
+    let quota = Quota::per_day(1).and(Quota::calendar(1, super::super::super::Calendar::Day));
+    let mut ledger = Ledger::default();
+    let spend = spend(now(0), Cause::Start);
+    ledger.append(spend.clone(), &quota, now(0));
+    dated(&mut ledger, &spend, Timestamp::from_secs(253_402_300_799), &quota, now(100));
+    let next = rebooted(now(millis(48 * HOUR)));
+    assert_eq!(ledger.decide(&quota, Cause::Start, next), Ok(()));
+}
+
+#[test]
+fn a_window_that_nobody_uses_any_more_lapses() {
+    let mut ledger = Ledger::default();
+    let (old, new) = (Quota::per_day(1), Quota::per_day(5));
+    ledger.append(spend(now(0), Cause::Start), &old, now(0));
+    assert!(
+        ledger.decide(&new, Cause::Start, now(millis(HOUR))).is_err(),
+        "the stricter one stands"
+    );
+    for day in [26, 52, 78] {
+        let then = now(millis(day * HOUR));
+        assert_eq!(ledger.decide(&new, Cause::Start, then), Ok(()));
+        ledger.append(spend(then, Cause::Start), &new, then);
+    }
+    assert_eq!(ledger.decide(&new, Cause::Start, now(millis(79 * HOUR))), Ok(()), "it is gone");
+}
+
+#[test]
+fn a_calendar_in_a_time_zone_that_is_unknown_here_counts_as_a_rolling_window_of_a_longest_day() {
+    let known = Quota::calendar(1, super::super::super::Calendar::Day);
+    let mut text = serde_json::to_string(&known.windows()[0]).unwrap();
+    text = text.replace("UTC", "Nowhere/Atlantis");
+    let unknown: Window = serde_json::from_str(&text).unwrap();
+    assert_eq!(unknown.span(), Duration::from_secs(25 * 3600 + 170));
+    let mut ledger = Ledger::default();
+    ledger.append(spend(now(0), Cause::Start), &known, now(0));
+    ledger.windows[0].window = unknown;
+    let none = Quota::unlimited();
+    let refusal = ledger.decide(&none, Cause::Start, now(millis(24 * HOUR))).unwrap_err();
+    assert_eq!(refusal.retry_at, now(25 * 3_600_000 + 170_000).wall);
+}
