@@ -5,6 +5,8 @@ use std::sync::{Arc, LazyLock, Once};
 use std::time::Duration;
 use std::{fmt, mem};
 
+use http::StatusCode;
+
 use crate::authenticator::Authenticator;
 use crate::cell::Cell;
 use crate::clock::{Clock, SystemClock};
@@ -19,6 +21,7 @@ use crate::seal::Keys;
 use crate::store::{LedgerKey, Store};
 use crate::wire::Transport;
 use crate::wire::endpoint::HttpUrl;
+use crate::wire::response::QuotaRefusal;
 
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
 /// The slack of the shortest windows, 60 s, must cover the way to the issuer.
@@ -41,6 +44,7 @@ impl Authenticator {
 /// | [`store`](Self::store) | none: it must be chosen |
 /// | [`transport`](Self::transport) | none: it must be chosen |
 /// | [`quota`](Self::quota) | `Quota::per_day(10)` |
+/// | [`quota_refusal`](Self::quota_refusal) | none but status 429, `too_many_requests` and `slow_down` |
 /// | [`origin`](Self::origin) | the audience's, if that is an absolute URL; otherwise one must be named |
 /// | [`name`](Self::name) | the client id |
 /// | [`deadline`](Self::deadline) | 10 s |
@@ -53,6 +57,7 @@ pub struct Builder {
     store: Option<Store>,
     transport: Option<Arc<dyn Transport>>,
     quota: Quota,
+    quota_refusals: Vec<(u16, String)>,
     origins: Vec<String>,
     name: Option<String>,
     deadline: Duration,
@@ -68,6 +73,7 @@ impl Builder {
             store: None,
             transport: None,
             quota: Quota::per_day(10),
+            quota_refusals: Vec::new(),
             origins: Vec::new(),
             name: None,
             deadline: DEFAULT_DEADLINE,
@@ -92,6 +98,14 @@ impl Builder {
     /// How many token requests the issuer allows.
     pub fn quota(mut self, quota: Quota) -> Self {
         self.quota = quota;
+        self
+    }
+
+    /// Says how this issuer refuses when its quota is spent, if not with status 429 or the error `too_many_requests` or
+    /// `slow_down`: with this status, and with this text somewhere in the body, in upper or lower case; an empty text fits
+    /// every body. May be called several times.
+    pub fn quota_refusal(mut self, status: u16, text: impl Into<String>) -> Self {
+        self.quota_refusals.push((status, text.into()));
         self
     }
 
@@ -152,6 +166,9 @@ impl Builder {
             ));
         };
         self.quota.check()?;
+        let quota_refusals = mem::take(&mut self.quota_refusals);
+        let quota_refusals =
+            quota_refusals.into_iter().map(quota_refusal).collect::<Result<_, _>>()?;
         if !DEADLINES.contains(&self.deadline) {
             return Err(ConfigError::new("deadline", "must be between 100 ms and 50 s"));
         }
@@ -169,6 +186,12 @@ impl Builder {
         }
         if !store.cell().is_durable() {
             warn_once_of_memory();
+        } else if request.secret.is_guessable() {
+            tracing::warn!(
+                credential = %name,
+                "the client secret is shorter than 22 characters: whoever gets hold of the state could find it by guessing, \
+                 and with it the tokens"
+            );
         }
         let keys = Keys::derive(&request.secret);
         let identity =
@@ -181,6 +204,7 @@ impl Builder {
             identity,
             request,
             quota: self.quota,
+            quota_refusals,
             transport,
             clock: self.clock.clone(),
             deadline: self.deadline,
@@ -221,6 +245,19 @@ impl fmt::Debug for Builder {
             .field("name", &self.name)
             .field("deadline", &self.deadline)
             .finish_non_exhaustive()
+    }
+}
+
+/// A status below 400 is no refusal, and 401 says that the client is not known.
+fn quota_refusal((status, text): (u16, String)) -> Result<QuotaRefusal, ConfigError> {
+    match StatusCode::from_u16(status) {
+        Ok(status) if status.as_u16() >= 400 && status != StatusCode::UNAUTHORIZED => {
+            Ok(QuotaRefusal { status, text })
+        }
+        _ => Err(ConfigError::new(
+            "quota_refusal",
+            format!("{status} is no status of a refusal: it must be 400 or more, and not 401"),
+        )),
     }
 }
 

@@ -12,6 +12,10 @@ use crate::fingerprint::Fingerprint;
 /// Requests that never left are "in a row" when they are no further apart than this.
 const IN_A_ROW: Duration = Duration::from_secs(600);
 
+/// So many credentials and requests can be held back at a time; of more, those go free whose hold ends first. The quota
+/// stands all the same.
+const KEPT: usize = 64;
+
 /// A hold that another boot dated this far into the future was set by a clock that was wrong.
 const WRONG_CLOCK: Duration = Duration::from_secs(60);
 
@@ -81,6 +85,11 @@ impl Slot {
             |hold: &Hold| hold.ends(now).is_some() && sent.is_none_or(|sent| hold.set_at > sent);
         self.all = self.all.take().filter(stays);
         self.proactive = self.proactive.take().filter(stays);
+    }
+
+    /// When the last of the two ends.
+    fn ends(&self, now: Now) -> Option<Timestamp> {
+        self.all.iter().chain(&self.proactive).filter_map(|hold| hold.ends(now)).max()
     }
 
     fn is_empty(&self) -> bool {
@@ -164,6 +173,13 @@ impl Holds {
                 slot.clear(None, now);
                 !slot.is_empty()
             });
+            while slots.len() > KEPT {
+                let Some(first) = slots.iter().min_by_key(|(_, slot)| slot.ends(now)) else {
+                    break;
+                };
+                let first = *first.0;
+                slots.remove(&first);
+            }
         }
     }
 }

@@ -164,12 +164,16 @@ impl Record {
     pub(crate) fn encode(&mut self) -> Vec<u8> {
         loop {
             let bytes = serde_json::to_vec(self).expect("string keys and plain values only");
-            let first = self.tokens.iter().min_by_key(|(_, token)| token.expires_at());
-            let Some(first) = first.map(|(request, _)| *request) else { return bytes };
-            if bytes.len() <= LONGEST_RECORD {
+            let mut over = bytes.len().saturating_sub(LONGEST_RECORD);
+            if over == 0 || self.tokens.is_empty() {
                 return bytes;
             }
-            self.tokens.remove(&first);
+            while over > 0 {
+                let first = self.tokens.iter().min_by_key(|(_, token)| token.expires_at());
+                let Some(first) = first.map(|(request, _)| *request) else { break };
+                let gone = self.tokens.remove(&first).map_or(0, |token| token.sealed.len());
+                over = over.saturating_sub(gone);
+            }
         }
     }
 

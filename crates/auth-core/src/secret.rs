@@ -27,6 +27,11 @@ impl ClientSecret {
         Self(SecretString::from(Box::<str>::from(text.as_str())))
     }
 
+    /// Whether it is shorter than 128 random bits in base64.
+    pub(crate) fn is_guessable(&self) -> bool {
+        self.expose().len() < 22
+    }
+
     /// The text itself, for the one place that sends it.
     pub(crate) fn expose(&self) -> &str {
         self.0.expose_secret()

@@ -45,6 +45,9 @@ pub(crate) struct Ledger {
     spends: Vec<Spend>,
     #[serde(default, skip_serializing_if = "Words::is_empty")]
     said: Words,
+    /// What the issuer's clock last said, and when that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    issuer_clock: Option<(Timestamp, BootTime)>,
     /// When the issuer last refused, or counted, more than this ledger knows of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     elsewhere: Option<Timestamp>,
@@ -158,6 +161,7 @@ impl Ledger {
         let Some(spend) = self.spends.iter_mut().find(|spend| spend.id == id) else { return };
         if let Some(date) = said.date {
             spend.date(date, now);
+            self.issuer_clock = Some((date, now.boot));
         }
         let decided = spend.at;
         let longest = self.all_windows(quota).map(Window::span).max().unwrap_or_default();
@@ -258,7 +262,9 @@ impl Ledger {
     /// What the time may be: within one boot, every clock that a spend was dated by goes on.
     fn clocks(&self, now: Now) -> Clocks {
         let mut others: Vec<Timestamp> = Vec::new();
-        for time in self.spends.iter().rev().filter_map(|spend| spend.time_now(now)) {
+        let issuer = self.issuer_clock.and_then(|(said, at)| Some(said + now.boot.since(at)?));
+        let spends = self.spends.iter().rev().filter_map(|spend| spend.time_now(now));
+        for time in issuer.into_iter().chain(spends) {
             let known = |other: &Timestamp| time.apart(*other) <= DRIFT;
             if others.len() < CLOCKS && !known(&now.wall) && !others.iter().any(known) {
                 others.push(time);

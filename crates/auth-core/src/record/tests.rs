@@ -2,6 +2,8 @@ use super::*;
 use crate::clock::BootTime;
 use crate::id::BootId;
 
+mod size;
+
 const HOUR: u64 = 3600;
 
 fn at(secs: u64) -> Now {

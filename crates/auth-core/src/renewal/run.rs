@@ -23,7 +23,7 @@ use crate::seal::Keys;
 use crate::store::Written;
 use crate::wire::Transport;
 use crate::wire::request::TokenRequest;
-use crate::wire::response::{self, Reading, TokenResponse};
+use crate::wire::response::{self, QuotaRefusal, Reading, TokenResponse};
 
 /// What a flight lives longer than its exchange, to be settled.
 const GRACE: Duration = Duration::from_secs(2);
@@ -65,6 +65,7 @@ pub(crate) struct Renewal {
     pub(crate) identity: Identity,
     pub(crate) request: TokenRequest,
     pub(crate) quota: Quota,
+    pub(crate) quota_refusals: Vec<QuotaRefusal>,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) clock: Arc<dyn Clock>,
     /// For one exchange with the issuer, from the connection to the last byte.
@@ -219,7 +220,8 @@ impl Renewal {
             exchange(&*self.transport, request, &*self.clock, spend.boot, self.deadline).await;
         let (outcome, said) = match answer {
             Ok(response) => {
-                let Reading { token, said } = response::read(response, self.clock.now().wall);
+                let Reading { token, said } =
+                    response::read(response, self.clock.now().wall, &self.quota_refusals);
                 (token.and_then(|token| self.acquire(token, &spend, sent)), said)
             }
             Err(failure) => (Err(failure), Said::default()),

@@ -49,11 +49,31 @@ pub(crate) struct Reading {
     pub(crate) said: Said,
 }
 
+/// An answer that means that the quota is spent, although OAuth has another meaning for it.
+#[derive(Clone, Debug)]
+pub(crate) struct QuotaRefusal {
+    pub(crate) status: StatusCode,
+    /// Stands somewhere in the body, in whatever case.
+    pub(crate) text: String,
+}
+
+impl QuotaRefusal {
+    fn fits(&self, status: StatusCode, body: &[u8]) -> bool {
+        let text = self.text.as_bytes();
+        let stands = |part: &[u8]| part.eq_ignore_ascii_case(text);
+        status == self.status && (text.is_empty() || body.windows(text.len()).any(stands))
+    }
+}
+
 /// Reads an answer that arrived at `now`, and wipes it.
-pub(crate) fn read(response: Response<Bytes>, now: Timestamp) -> Reading {
+pub(crate) fn read(
+    response: Response<Bytes>,
+    now: Timestamp,
+    refusals: &[QuotaRefusal],
+) -> Reading {
     let (head, body) = response.into_parts();
     let retry_after = retry_after(&head.headers, now);
-    let answer = read_body(head.status, &head.headers, &body);
+    let answer = read_body(head.status, &head.headers, &body, refusals);
     if let Ok(mut body) = body.try_into_mut() {
         body.as_mut().zeroize();
     }
@@ -65,6 +85,7 @@ fn read_body(
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
+    refusals: &[QuotaRefusal],
 ) -> Result<TokenResponse, Failure> {
     if body.len() > LONGEST_ANSWER {
         return Err(junk(status, "more than 64 KiB"));
@@ -85,6 +106,11 @@ fn read_body(
             )),
             Err(_) => Err(junk(status, "a body that is not JSON, or cut off")),
         };
+    }
+    if refusals.iter().any(|refusal| refusal.fits(status, body)) {
+        let said =
+            format!("the issuer answered {}, which means that its quota is spent", status.as_u16());
+        return Err(Failure::new(FailureKind::OverQuota, said));
     }
     let code = serde_json::from_slice::<Answer>(body).ok().and_then(|answer| answer.error);
     Err(refused(status, code.as_deref()))

@@ -9,6 +9,7 @@ mod config;
 mod file_store;
 mod flight;
 mod issuer_answers;
+mod issuer_word;
 #[cfg(unix)]
 mod kill;
 mod refusal;

@@ -6,7 +6,7 @@ const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
 fn answer(status: u16, content_type: &str, body: &str) -> Result<TokenResponse, Failure> {
     let response = Response::builder().status(status).header(CONTENT_TYPE, content_type);
-    read(response.body(Bytes::from(body.to_owned())).unwrap(), NOW).token
+    read(response.body(Bytes::from(body.to_owned())).unwrap(), NOW, &[]).token
 }
 
 fn ok(members: &str) -> Result<TokenResponse, Failure> {
@@ -46,6 +46,33 @@ fn expires_in_may_be_a_number_or_a_string_that_holds_one() {
     }
 }
 
+// torture: B15
+#[test]
+fn a_quota_refusal_in_other_clothes_is_known_where_it_was_described() {
+    let refusals = [
+        QuotaRefusal { status: StatusCode::BAD_REQUEST, text: "quota".to_owned() },
+        QuotaRefusal { status: StatusCode::FORBIDDEN, text: String::new() },
+    ];
+    let kind_of = |status: u16, body: &str, refusals: &[QuotaRefusal]| {
+        let response = Response::builder().status(status).header(CONTENT_TYPE, "application/json");
+        let response = response.body(Bytes::from(body.to_owned())).unwrap();
+        kind(read(response, NOW, refusals).token)
+    };
+    let spent = r#"{"error":"invalid_request","error_description":"Daily token QUOTA exceeded"}"#;
+    let other = r#"{"error":"invalid_request","error_description":"no audience"}"#;
+    assert_eq!(kind_of(400, spent, &refusals), FailureKind::OverQuota);
+    assert_eq!(kind_of(400, spent, &[]), FailureKind::Rejected);
+    assert_eq!(kind_of(400, other, &refusals), FailureKind::Rejected);
+    assert_eq!(kind_of(403, other, &refusals), FailureKind::OverQuota);
+    assert_eq!(kind_of(403, other, &[]), FailureKind::Rejected);
+    assert_eq!(kind_of(500, spent, &refusals), FailureKind::Unavailable);
+    for (status, code) in [(400, "too_many_requests"), (429, "invalid_request"), (403, "slow_down")]
+    {
+        let body = format!(r#"{{"error":"{code}"}}"#);
+        assert_eq!(kind_of(status, &body, &[]), FailureKind::OverQuota, "{status} {code}");
+    }
+}
+
 // torture: D28
 #[test]
 fn a_member_that_stands_twice_is_refused() {
@@ -71,7 +98,7 @@ fn a_200_that_is_no_token_response_is_a_failure_of_its_kind() {
     }
     assert!(answer(200, "Application/JSON; charset=utf-8", token).is_ok());
     assert!(answer(200, "application/vnd.a+json", token).is_ok());
-    assert!(read(Response::new(Bytes::from(token)), NOW).token.is_ok());
+    assert!(read(Response::new(Bytes::from(token)), NOW, &[]).token.is_ok());
 }
 
 // torture: D35
@@ -84,7 +111,7 @@ fn a_long_or_compressed_body_is_refused() {
     assert_eq!(kind(answer(200, "application/json", &long)), FailureKind::Junk);
     let body = Bytes::from(r#"{"access_token":"abc","token_type":"Bearer"}"#);
     let gzip = Response::builder().header(CONTENT_ENCODING, "gzip").body(body).unwrap();
-    assert_eq!(kind(read(gzip, NOW).token), FailureKind::Junk);
+    assert_eq!(kind(read(gzip, NOW, &[]).token), FailureKind::Junk);
 }
 
 // torture: D36
@@ -176,6 +203,6 @@ proptest! {
     #[test]
     fn no_answer_panics(status in 100u16..1000, body in proptest::collection::vec(any::<u8>(), 0..200), retry in "[ -~]{0,40}") {
         let response = Response::builder().status(status).header(RETRY_AFTER, retry.as_str()).body(Bytes::from(body));
-        prop_assert!(read(response.unwrap(), NOW).token.is_err());
+        prop_assert!(read(response.unwrap(), NOW, &[]).token.is_err());
     }
 }

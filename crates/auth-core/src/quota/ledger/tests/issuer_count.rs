@@ -16,6 +16,8 @@ enum Step {
     /// The wall clock is set; the boot clock is not.
     Jump(i64),
     Ask(Cause, Answer),
+    /// Until the next slot opens, if the last request was refused.
+    Slot,
 }
 
 /// How a request ends: after how long it arrives, and whether the answer says when.
@@ -39,6 +41,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         3 => wait.prop_map(Step::Wait),
         1 => jump.prop_map(Step::Jump),
+        2 => Just(Step::Slot),
         6 => (causes(), answer).prop_map(|(cause, answer)| Step::Ask(cause, answer)),
     ];
     proptest::collection::vec(step, 1..250)
@@ -89,19 +92,27 @@ impl World {
     }
 
     fn run(&mut self, steps: Vec<Step>) {
+        let mut slot = None;
         for step in steps {
             match step {
+                Step::Slot => {
+                    if let Some(slot) = slot.take() {
+                        self.wait_until(self.time + slot);
+                    }
+                }
                 Step::Wait(millis) => self.wait_until(self.time + millis),
                 Step::Jump(millis) => self.wall = millis,
                 Step::Ask(cause, answer) => {
                     let now = self.now();
-                    if self.ledger.decide(&self.quota, cause, now).is_ok() {
-                        let spend = spend(now, cause);
-                        let arrives = self.time + answer.latency;
-                        self.under_way.push((arrives, spend.id, answer));
-                        self.arrivals.push(arrives + self.skew);
-                        self.ledger.append(spend, &self.quota, now);
+                    if let Err(refusal) = self.ledger.decide(&self.quota, cause, now) {
+                        slot = Some(millis(refusal.retry_at.saturating_since(now.wall)));
+                        continue;
                     }
+                    let spend = spend(now, cause);
+                    let arrives = self.time + answer.latency;
+                    self.under_way.push((arrives, spend.id, answer));
+                    self.arrivals.push(arrives + self.skew);
+                    self.ledger.append(spend, &self.quota, now);
                 }
             }
         }
@@ -128,7 +139,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     // torture: F51
     /// A rolling day here is right for an issuer that counts rolling days, and for one that counts days of any time zone.
