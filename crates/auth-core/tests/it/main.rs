@@ -12,6 +12,7 @@ mod issuer_answers;
 mod issuer_word;
 #[cfg(unix)]
 mod kill;
+mod outage;
 mod refusal;
 mod secrecy;
 mod sharing;
