@@ -13,6 +13,8 @@ mod issuer_word;
 #[cfg(unix)]
 mod kill;
 mod outage;
+#[cfg(unix)]
+mod race;
 mod refusal;
 mod secrecy;
 mod sharing;
