@@ -1,6 +1,11 @@
 //! Clocks that jump, and machines that sleep.
 
+use std::cell::Cell;
 use std::time::Duration;
+
+use auth_core::{Authenticator, BootId, BootTime, Clock, MemoryStore, Now, Store, Timestamp};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use crate::support::*;
 
@@ -117,12 +122,12 @@ async fn a_wall_clock_that_is_set_forward_while_a_renewal_hangs_lets_nobody_wait
 async fn by_a_boot_clock_that_stops_while_suspended_no_dead_token_is_kept() {
     #[derive(Debug)]
     struct Stopping(SharedClock);
-    impl auth_core::Clock for Stopping {
-        fn coarse(&self) -> auth_core::Timestamp {
+    impl Clock for Stopping {
+        fn coarse(&self) -> Timestamp {
             self.0.coarse()
         }
 
-        fn now(&self) -> auth_core::Now {
+        fn now(&self) -> Now {
             self.0.now()
         }
 
@@ -137,4 +142,96 @@ async fn by_a_boot_clock_that_stops_while_suspended_no_dead_token_is_kept() {
     auth.authorization().await.unwrap();
     clock.0.jump_wall(25 * 3_600_000);
     assert_eq!(text(&auth.authorization().await.unwrap()), "Bearer token-2");
+}
+
+/// The clocks of a boot of its own, with a wall clock that is wrong.
+#[derive(Clone, Debug)]
+struct Booted {
+    right: SharedClock,
+    boot: BootId,
+    ahead_millis: i64,
+}
+
+impl Booted {
+    fn new(right: &SharedClock, ahead_millis: i64) -> Self {
+        Self { right: right.clone(), boot: BootId::random(), ahead_millis }
+    }
+}
+
+impl Clock for Booted {
+    fn coarse(&self) -> Timestamp {
+        Timestamp::from_millis(self.right.coarse().as_millis() + self.ahead_millis)
+    }
+
+    fn now(&self) -> Now {
+        let boot = BootTime { id: self.boot, ..self.right.now().boot };
+        Now { wall: self.coarse(), boot }
+    }
+}
+
+/// How often each of the things happened that a property is about.
+#[derive(Default)]
+struct Seen {
+    adopted: Cell<u32>,
+    left_alone: Cell<u32>,
+    adopted_by_right_clocks: Cell<u32>,
+}
+
+/// A process buys a token that lives `lifetime` seconds; another one starts on another boot, `later` seconds after that. Each
+/// has a wall clock that is so many milliseconds ahead.
+async fn handed_over(
+    lifetime: u64,
+    later: u64,
+    ahead_millis: (i64, i64),
+    seen: &Seen,
+) -> Result<(), TestCaseError> {
+    let issuer = Issuer::new([Step::Token(lifetime)]);
+    let (right, store) = (SharedClock::new(), Store::new(MemoryStore::new()));
+    let start = |ahead_millis| {
+        let builder = Authenticator::builder(credentials()).store(store.clone());
+        let clock = Booted::new(&right, ahead_millis);
+        builder.transport(issuer.clone()).clock(clock).build().unwrap()
+    };
+    let first = start(ahead_millis.0).authorization().await.unwrap();
+    prop_assert_eq!(text(&first), "Bearer token-1");
+    tokio::time::advance(Duration::from_secs(later)).await;
+
+    let next = start(ahead_millis.1);
+    let began = tokio::time::Instant::now();
+    let adopted = text(&next.authorization().await.unwrap()) == "Bearer token-1";
+    // A minute, or a tenth of a short life, is taken off the end.
+    let margin = 60.min(lifetime / 10 + 1);
+    if ahead_millis == (0, 0) && later + margin < lifetime {
+        prop_assert!(adopted && issuer.requests() == 1, "alive by right clocks");
+        seen.adopted_by_right_clocks.set(seen.adopted_by_right_clocks.get() + 1);
+    }
+    let count = if adopted { &seen.adopted } else { &seen.left_alone };
+    count.set(count.get() + 1);
+    let whole = Duration::from_secs(lifetime);
+    while next.authorization().await.is_ok_and(|token| text(&token) == "Bearer token-1") {
+        prop_assert!(began.elapsed() < whole, "in use for {:?}", began.elapsed());
+        tokio::time::advance(whole / 16).await;
+    }
+    Ok(())
+}
+
+// torture: C24
+#[test]
+fn a_token_of_another_boot_and_a_wrong_clock_outlives_its_lifetime_nowhere() {
+    const TWO_DAYS: i64 = 2 * 86_400_000;
+    let wrong = || prop_oneof![1 => Just(0), 2 => -TWO_DAYS..TWO_DAYS];
+    let seen = Seen::default();
+    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
+    let cases = (60u64..48 * 3600, 0u64..72 * 3600, (wrong(), wrong()));
+    let result = runner.run(&cases, |(lifetime, later, ahead_millis)| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(handed_over(lifetime, later, ahead_millis, &seen))
+    });
+    result.unwrap();
+    let counts = [&seen.adopted, &seen.left_alone, &seen.adopted_by_right_clocks].map(Cell::get);
+    assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
 }
