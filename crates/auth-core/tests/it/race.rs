@@ -1,9 +1,13 @@
 //! Threads and runtimes of one process: they race for the last unit, they share one token, and they end in the middle.
 
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use auth_core::{Authenticator, Error, MemoryStore, Quota, Store};
+use auth_core::{
+    Authenticator, BoxFuture, Error, FileStore, LedgerKey, MemoryStore, Quota, Store, StoreError,
+    Stored, Version, VersionedCell, Written,
+};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
@@ -47,22 +51,59 @@ fn at_once(caller: impl Fn(usize, usize) -> Authenticator + Sync) -> Vec<Result<
     })
 }
 
+/// One racer's way to a store: what is read first is told when everybody has read.
+#[derive(Debug)]
+struct AllRead<C> {
+    cell: Arc<C>,
+    readers: Arc<tokio::sync::Barrier>,
+    has_read: AtomicBool,
+}
+
+impl<C: VersionedCell> VersionedCell for AllRead<C> {
+    fn read<'a>(&'a self, key: &'a LedgerKey) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
+        Box::pin(async move {
+            let stored = self.cell.read(key).await;
+            if !self.has_read.swap(true, SeqCst) {
+                self.readers.wait().await;
+            }
+            stored
+        })
+    }
+
+    fn write<'a>(
+        &'a self,
+        key: &'a LedgerKey,
+        expected: Option<Version>,
+        record: Vec<u8>,
+    ) -> BoxFuture<'a, Result<Written, StoreError>> {
+        self.cell.write(key, expected, record)
+    }
+
+    fn is_durable(&self) -> bool {
+        self.cell.is_durable()
+    }
+}
+
 /// Two of three units are spent, and everybody wants the third. Each opens the store for itself.
-fn race_for_the_last_unit(open: impl Fn() -> Store + Sync) {
+fn race_for_the_last_unit<C: VersionedCell>(open: impl Fn() -> Arc<C> + Sync) {
     let issuer = Issuer::new([]);
     // A request of its own for each, so that none waits for another's flight.
-    let with = |scope: String| {
+    let with = |scope: String, readers: &Arc<tokio::sync::Barrier>| {
+        let (readers, has_read) = (readers.clone(), AtomicBool::new(false));
         Authenticator::builder(credentials().scope(scope))
-            .store(open())
+            .store(Store::new(AllRead { cell: open(), readers, has_read }))
             .transport(issuer.clone())
             .quota(Quota::per_day(3))
             .build()
             .unwrap()
     };
+    let alone = Arc::new(tokio::sync::Barrier::new(1));
     for number in 0..2 {
-        runtime().block_on(with(format!("early-{number}")).authorization()).unwrap();
+        let early = with(format!("early-{number}"), &alone);
+        runtime().block_on(early.authorization()).unwrap();
     }
-    let results = at_once(|thread, number| with(format!("scope-{thread}-{number}")));
+    let all = Arc::new(tokio::sync::Barrier::new(THREADS * CALLERS));
+    let results = at_once(|thread, number| with(format!("scope-{thread}-{number}"), &all));
     let won = results.iter().filter(|result| result.is_ok()).count();
     let exhausted =
         results.iter().filter(|result| result.as_ref().is_err_and(Error::is_quota_exhausted));
@@ -74,13 +115,13 @@ fn race_for_the_last_unit(open: impl Fn() -> Store + Sync) {
 #[test]
 fn runtimes_race_for_the_last_unit_of_a_directory_and_one_caller_gets_it() {
     let directory = TempDir::new().unwrap();
-    race_for_the_last_unit(|| Store::file(directory.path()).unwrap());
+    race_for_the_last_unit(|| Arc::new(FileStore::new(directory.path()).unwrap()));
 }
 
 // torture: F50
 #[test]
 fn runtimes_race_for_the_last_unit_in_memory_and_one_caller_gets_it() {
-    let store = Store::new(MemoryStore::new());
+    let store = Arc::new(MemoryStore::new());
     race_for_the_last_unit(|| store.clone());
 }
 
