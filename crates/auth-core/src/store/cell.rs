@@ -57,18 +57,43 @@ pub enum Written {
 /// - Versions are new random ids with every write ([`Version::random`]), never counters.
 /// - Records are JSON of at most a few hundred KiB; a store may lay them out anew.
 /// - A `read` that begins after a `write` was answered sees that write or a later one.
+/// - What a `read` shows of a write of the same handle, whatever came of it, is as durable as if it had been answered with
+///   [`Written::Written`]: whoever finds its own spend in the record acts on it.
 /// - Both answer within a few seconds or fail. A caller gives up after five.
 pub trait VersionedCell: fmt::Debug + Send + Sync + 'static {
     /// What the cell holds; `None` if nothing was ever written to it.
     fn read<'a>(&'a self, key: &'a LedgerKey) -> BoxFuture<'a, Result<Option<Stored>, StoreError>>;
 
     /// Replaces what the cell holds if its version is `expected`.
+    ///
+    /// # Errors
+    ///
+    /// The cell holds what it held. A store that cannot tell answers [`Written::Unknown`].
     fn write<'a>(
         &'a self,
         key: &'a LedgerKey,
         expected: Option<Version>,
         record: Vec<u8>,
     ) -> BoxFuture<'a, Result<Written, StoreError>>;
+
+    /// Puts the record there, whatever was there before: damaged, lost, or whole. The way out of a record that cannot be
+    /// read; a write that names what was there before is a conflict.
+    ///
+    /// # Defaults
+    ///
+    /// An error with [`StoreError::is_unsupported`]: the store cannot do it.
+    ///
+    /// # Errors
+    ///
+    /// The record may have been replaced, or be gone, or be as it was.
+    fn replace<'a>(
+        &'a self,
+        key: &'a LedgerKey,
+        record: Vec<u8>,
+    ) -> BoxFuture<'a, Result<Version, StoreError>> {
+        let _ = (key, record);
+        Box::pin(async { Err(StoreError::unsupported("this store cannot replace a record")) })
+    }
 
     /// Whether a record outlives the process.
     fn is_durable(&self) -> bool;
@@ -79,12 +104,23 @@ pub trait VersionedCell: fmt::Debug + Send + Sync + 'static {
 pub struct StoreError {
     message: String,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+    is_unsupported: bool,
 }
 
 impl StoreError {
     /// With a message that says what to do.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), source: None }
+        Self { message: message.into(), source: None, is_unsupported: false }
+    }
+
+    /// For something that a store need not be able to do.
+    pub fn unsupported(message: impl Into<String>) -> Self {
+        Self { is_unsupported: true, ..Self::new(message) }
+    }
+
+    /// Whether the store is well, and cannot do what it was asked for.
+    pub fn is_unsupported(&self) -> bool {
+        self.is_unsupported
     }
 
     /// With the error that caused it.

@@ -18,6 +18,7 @@ pub async fn conformance(cell: Arc<dyn VersionedCell>) {
     a_write_over_another_version_changes_nothing(&*cell).await;
     keys_do_not_share_a_cell(&*cell).await;
     a_long_record_comes_back_whole(&*cell).await;
+    a_record_is_replaced_whatever_was_there(&*cell).await;
     of_many_writers_one_succeeds(cell.clone()).await;
     no_increment_is_lost(cell).await;
 }
@@ -74,6 +75,40 @@ async fn a_long_record_comes_back_whole(cell: &dyn VersionedCell) {
         json(&stored.record) == json(record.as_bytes()),
         "a record of 256 KiB comes back whole"
     );
+}
+
+/// A store need not be able to; one that is not says so, and has changed nothing.
+async fn a_record_is_replaced_whatever_was_there(cell: &dyn VersionedCell) {
+    let key = key();
+    let mut before = None;
+    for number in 1..=3 {
+        let record = format!("{{\"n\":{number}}}");
+        let version = match cell.replace(&key, record.clone().into_bytes()).await {
+            Ok(version) => version,
+            Err(error) if error.is_unsupported() => {
+                let there = read(cell, &key).await.map(|stored| stored.version);
+                assert_eq!(there, before, "a store that cannot replace a record changes nothing");
+                return;
+            }
+            Err(error) => panic!("a record is replaced: {error}"),
+        };
+        assert_ne!(Some(version), before, "what replaces a record has a version of its own");
+        let stored = read(cell, &key).await.expect("what replaced a record is there");
+        assert_eq!(
+            (stored.version, json(&stored.record)),
+            (version, json(record.as_bytes())),
+            "the record is the one that replaced the other"
+        );
+        for stale in [None, before] {
+            let stale_write = written(cell, &key, stale, "{\"n\":0}").await;
+            assert_eq!(stale_write, None, "a write over what was replaced is a conflict");
+        }
+        before = Some(
+            written(cell, &key, Some(version), "{\"n\":10}")
+                .await
+                .expect("a write over what replaced the record"),
+        );
+    }
 }
 
 async fn of_many_writers_one_succeeds(cell: Arc<dyn VersionedCell>) {

@@ -46,6 +46,19 @@ impl VersionedCell for MemoryStore {
         })
     }
 
+    fn replace<'a>(
+        &'a self,
+        key: &'a LedgerKey,
+        record: Vec<u8>,
+    ) -> BoxFuture<'a, Result<Version, StoreError>> {
+        Box::pin(async move {
+            let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+            let version = Version::random();
+            cells.insert(key.clone(), Stored { version, record });
+            Ok(version)
+        })
+    }
+
     fn is_durable(&self) -> bool {
         false
     }

@@ -257,6 +257,17 @@ impl VersionedCell for Moody {
         })
     }
 
+    fn replace<'a>(
+        &'a self,
+        key: &'a LedgerKey,
+        record: Vec<u8>,
+    ) -> BoxFuture<'a, Result<Version, StoreError>> {
+        Box::pin(async move {
+            self.mood().await?;
+            self.memory.replace(key, record).await
+        })
+    }
+
     fn is_durable(&self) -> bool {
         true
     }
