@@ -30,10 +30,15 @@ pub(super) fn empty(key: &LedgerKey) -> Vec<u8> {
 ///
 /// # Errors
 ///
-/// In words, when the record is not JSON.
+/// In words, when the record could not be read again: it is not JSON, or null, or too long, or too deep.
 pub(super) fn seal(version: Version, key: &LedgerKey, record: &[u8]) -> Result<Vec<u8>, String> {
-    let record = serde_json::from_slice(record).map_err(|_| "the record is not JSON".to_owned())?;
-    Ok(encode(&Envelope { version, key: key.as_str().to_owned(), record }))
+    let record = serde_json::from_slice(record)
+        .map_err(|_| "was given a record that is not JSON".to_owned())?;
+    let file = encode(&Envelope { version, key: key.as_str().to_owned(), record });
+    match open(key, &file) {
+        Ok(Some(_)) if file.len() as u64 <= LONGEST => Ok(file),
+        _ => Err("was given a record that could not be read again".to_owned()),
+    }
 }
 
 /// What a file holds; `None` before the first write.
