@@ -3,11 +3,10 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat};
-use rustix::io::Errno;
+use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, chmod, fstat, mkdir, openat};
+use rustix::io::{Errno, retry_on_intr};
 use sha2::{Digest, Sha256};
 
 use super::super::cell::{LedgerKey, StoreError};
@@ -15,73 +14,75 @@ use super::super::cell::{LedgerKey, StoreError};
 const DIRECTORY: OFlags =
     OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::RDONLY);
 
+/// What is locked for a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Locked {
+    Directory,
+    FileInIt,
+}
+
+impl Locked {
+    const HERE: Self = if cfg!(target_os = "linux") { Self::Directory } else { Self::FileInIt };
+}
+
 /// The directory that the user named.
 #[derive(Debug)]
 pub(super) struct Root {
     path: PathBuf,
     any_file_system: bool,
+    locked: Locked,
 }
 
 impl Root {
     pub(super) fn new(path: &Path, any_file_system: bool) -> Result<Self, StoreError> {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let root = Self { path, any_file_system };
-        root.make().map_err(|error| root.error("cannot be made").with_source(error))?;
+        let root = Self { path, any_file_system, locked: Locked::HERE };
+        make(&root.path).map_err(|error| root.problem("cannot be made").with_source(error))?;
         root.open()?;
         Ok(root)
     }
 
-    /// Makes what is missing of the path, durably: a directory that a power cut takes away takes what it counted along.
-    fn make(&self) -> io::Result<()> {
-        let missing: Vec<_> = self.path.ancestors().take_while(|path| !path.exists()).collect();
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
-        for made in missing {
-            if let Some(parent) = made.parent() {
-                File::open(parent)?.sync_all()?;
-            }
-        }
-        Ok(())
-    }
-
     /// Opened and checked anew for each use: it may have been exchanged since.
     pub(super) fn open(&self) -> Result<OwnedFd, StoreError> {
-        let directory =
-            openat(CWD, &self.path, DIRECTORY, Mode::empty()).map_err(|errno| match errno {
-                Errno::LOOP | Errno::NOTDIR => {
-                    self.error("is a symbolic link, or no directory: name the directory itself")
-                }
-                Errno::NOENT => self.error("is gone; what it counted is not known any more"),
-                errno => self.error("cannot be opened").with_source(io::Error::from(errno)),
-            })?;
+        let directory = open_again(CWD, &self.path, DIRECTORY).map_err(|errno| match errno {
+            Errno::LOOP | Errno::NOTDIR => {
+                self.problem("is a symbolic link, or no directory: name the directory itself")
+            }
+            Errno::NOENT => self.problem("is gone; what it counted is not known any more"),
+            errno => self.problem("cannot be opened").with_source(io::Error::from(errno)),
+        })?;
         let stat = self.stat(&directory)?;
         self.check_owner(&stat)?;
         if stat.st_mode & 0o022 != 0 {
-            return Err(
-                self.error("can be written to by others: `chmod go-w` it, or name one of your own")
-            );
+            return Err(self
+                .problem("can be written to by others: `chmod go-w` it, or name one of your own"));
         }
         self.check_file_system(&directory)?;
         Ok(directory)
     }
 
     /// The subdirectory of one client, opened and checked; `None` if it was never made.
-    pub(super) fn client(&self, root: &OwnedFd, name: &str) -> Result<Option<OwnedFd>, StoreError> {
-        let client = match openat(root, name, DIRECTORY, Mode::empty()) {
+    pub(super) fn subdirectory(
+        &self,
+        root: &OwnedFd,
+        name: &str,
+    ) -> Result<Option<OwnedFd>, StoreError> {
+        let client = match open_again(root, Path::new(name), DIRECTORY) {
             Ok(client) => client,
             Err(Errno::NOENT) => return Ok(None),
             Err(Errno::LOOP | Errno::NOTDIR) => {
-                return Err(self.error(&format!(
+                return Err(self.problem(&format!(
                     "has something else than a directory at `{name}`: remove it"
                 )));
             }
             Err(errno) => {
-                return Err(self.error("cannot be read").with_source(io::Error::from(errno)));
+                return Err(self.problem("cannot be read").with_source(io::Error::from(errno)));
             }
         };
         let stat = self.stat(&client)?;
         self.check_owner(&stat)?;
         if stat.st_mode & 0o077 != 0 {
-            return Err(self.error(&format!(
+            return Err(self.problem(&format!(
                 "has a subdirectory `{name}` that is open to others: `chmod 0700` it"
             )));
         }
@@ -91,38 +92,60 @@ impl Root {
     /// A file in a subdirectory, for reading, opened and checked; `None` if it is not there. A FIFO does not hang it.
     pub(super) fn file(&self, client: &OwnedFd, name: &str) -> Result<Option<File>, StoreError> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = match openat(client, name, flags, Mode::empty()) {
+        let file = match open_again(client, Path::new(name), flags) {
             Ok(file) => file,
             Err(Errno::NOENT) => return Ok(None),
             Err(Errno::LOOP) => {
-                return Err(self.error("has a symbolic link in the place of a record: remove it"));
+                return Err(self.problem("has a symbolic link in the place of a record: remove it"));
             }
             Err(errno) => {
                 return Err(self
-                    .error("has a record that cannot be opened")
+                    .problem("has a record that cannot be opened")
                     .with_source(io::Error::from(errno)));
             }
         };
-        let stat = self.stat(&file)?;
-        self.check_owner(&stat)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_nlink != 1 {
-            return Err(self.error(
-                "has something else than a plain file in the place of a record: remove it",
-            ));
-        }
-        if stat.st_mode & 0o077 != 0 {
-            return Err(self.error("has a record that is open to others: `chmod 0600` it"));
-        }
-        Ok(Some(File::from(file)))
+        let file = File::from(file);
+        self.check_file(&file, "record")?;
+        Ok(Some(file))
     }
 
-    pub(super) fn error(&self, problem: &str) -> StoreError {
+    pub(super) fn check_file(&self, file: &File, what: &str) -> Result<(), StoreError> {
+        let stat = self.stat(file)?;
+        self.check_owner(&stat)?;
+        // One that has no name any more was replaced since it was opened.
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_nlink > 1 {
+            return Err(self.problem(&format!(
+                "has something else than a plain file in the place of a {what}: remove it"
+            )));
+        }
+        if stat.st_mode & 0o077 != 0 {
+            return Err(
+                self.problem(&format!("has a {what} that is open to others: `chmod 0600` it"))
+            );
+        }
+        Ok(())
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn locked(&self) -> Locked {
+        self.locked
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_locked(self, locked: Locked) -> Self {
+        Self { locked, ..self }
+    }
+
+    pub(super) fn problem(&self, problem: &str) -> StoreError {
         StoreError::new(format!("the state directory {} {problem}", self.path.display()))
     }
 
     pub(super) fn stat(&self, fd: impl AsFd) -> Result<Stat, StoreError> {
         fstat(fd)
-            .map_err(|errno| self.error("cannot be examined").with_source(io::Error::from(errno)))
+            .map_err(|errno| self.problem("cannot be examined").with_source(io::Error::from(errno)))
     }
 
     fn check_owner(&self, stat: &Stat) -> Result<(), StoreError> {
@@ -130,7 +153,7 @@ impl Root {
             Ok(())
         } else {
             Err(self
-                .error("belongs to another user, or something in it does: name one of your own"))
+                .problem("belongs to another user, or something in it does: name one of your own"))
         }
     }
 
@@ -155,7 +178,7 @@ impl Root {
             return Ok(());
         }
         let stat = rustix::fs::fstatfs(directory).map_err(|errno| {
-            self.error("cannot be examined").with_source(io::Error::from(errno))
+            self.problem("cannot be examined").with_source(io::Error::from(errno))
         })?;
         // The kernel's magic numbers are 32 bits, however wide the field is.
         #[expect(
@@ -165,7 +188,7 @@ impl Root {
         )]
         let magic = stat.f_type as u32;
         if REMOTE.contains(&magic) {
-            return Err(self.error(
+            return Err(self.problem(
                 "is on a network or FUSE file system, whose locks and renames may not hold: name a local one, or say with \
                  `allow_any_file_system` that this one does",
             ));
@@ -178,6 +201,26 @@ impl Root {
         let _ = self.any_file_system;
         Ok(())
     }
+}
+
+/// Makes what is missing of the path. It is synced with the first record that counts on it.
+fn make(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        make(parent)?;
+    }
+    match mkdir(path, Mode::RWXU) {
+        // Whatever the umask.
+        Ok(()) => Ok(chmod(path, Mode::RWXU)?),
+        Err(Errno::EXIST) if path.is_dir() => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn open_again(directory: impl AsFd, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    retry_on_intr(|| openat(&directory, path, flags, Mode::empty()))
 }
 
 /// The name of a client's subdirectory: a hash of its key, since the key may be of any length and have any character.

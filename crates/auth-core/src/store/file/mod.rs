@@ -1,27 +1,26 @@
 //! Records in files: the durable store for all processes of one machine.
 //!
 //! One subdirectory for each OAuth client holds its record. A write takes a short lock on the subdirectory, compares the
-//! version, writes a new file, syncs it, renames it over the old one, and syncs the subdirectory; a read takes no lock. No
-//! lock is held while a token request is under way: other processes wait on the flight that is in the record.
+//! version, writes a new file, syncs it, renames it over the old one, and syncs the subdirectory; a read takes no lock, and
+//! waits for the writes of its own process. No lock is held while a token request is under way: other processes wait on the
+//! flight that is in the record.
 
+mod cells;
 mod directory;
+mod disk;
 mod envelope;
+mod lock;
 mod protocol;
+#[cfg(test)]
+mod simulated;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
+use self::cells::Cells;
 use self::directory::Root;
-use self::protocol::Attempt;
 use super::cell::{BoxFuture, LedgerKey, StoreError, Stored, VersionedCell, Written};
-use crate::id::{Version, random_bytes};
-
-/// How long a write waits for the lock of another.
-const LOCK: Duration = Duration::from_secs(4);
-
-/// How often it looks.
-const LOOK: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
+use crate::id::Version;
 
 /// A store in a directory, for any number of processes of one machine and their restarts.
 ///
@@ -40,7 +39,7 @@ const LOOK: (Duration, Duration) = (Duration::from_millis(1), Duration::from_mil
 /// Local file systems only.
 #[derive(Clone, Debug)]
 pub struct FileStore {
-    root: Arc<Root>,
+    cells: Arc<Cells<Root>>,
 }
 
 impl FileStore {
@@ -64,14 +63,14 @@ impl FileStore {
     }
 
     fn open(directory: &Path, any_file_system: bool) -> Result<Self, StoreError> {
-        Root::new(directory, any_file_system).map(|root| Self { root: Arc::new(root) })
+        let root = Root::new(directory, any_file_system)?;
+        Ok(Self { cells: Arc::new(Cells::new(root)) })
     }
 }
 
 impl VersionedCell for FileStore {
     fn read<'a>(&'a self, key: &'a LedgerKey) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
-        let (root, key) = (self.root.clone(), key.clone());
-        Box::pin(blocking(move || protocol::read(&root, &key)))
+        Box::pin(self.cells.read(key))
     }
 
     fn write<'a>(
@@ -80,27 +79,16 @@ impl VersionedCell for FileStore {
         expected: Option<Version>,
         record: Vec<u8>,
     ) -> BoxFuture<'a, Result<Written, StoreError>> {
-        Box::pin(async move {
-            let record: Arc<[u8]> = record.into();
-            let mut waited = Duration::ZERO;
-            let mut pause = LOOK.0;
-            loop {
-                let (root, key, record) = (self.root.clone(), key.clone(), record.clone());
-                match blocking(move || protocol::write(&root, &key, expected, &record)).await? {
-                    Attempt::Done(written) => return Ok(written),
-                    Attempt::Locked if waited < LOCK => {
-                        let jitter = Duration::from_micros(u64::from(random_bytes::<1>()[0]) * 4);
-                        tokio::time::sleep(pause + jitter).await;
-                        waited += pause;
-                        pause = (pause * 2).min(LOOK.1);
-                    }
-                    Attempt::Locked => {
-                        let problem = "another process has held the lock of the record for 4 s; is it stopped?";
-                        return Err(self.root.error(problem));
-                    }
-                }
-            }
-        })
+        Box::pin(self.cells.write(key, expected, record))
+    }
+
+    /// What was there is kept as `record.json.replaced`; the last such one only.
+    fn replace<'a>(
+        &'a self,
+        key: &'a LedgerKey,
+        record: Vec<u8>,
+    ) -> BoxFuture<'a, Result<Version, StoreError>> {
+        Box::pin(self.cells.replace(key, record))
     }
 
     fn is_durable(&self) -> bool {
@@ -117,17 +105,4 @@ pub fn state_directory(name: &str) -> Option<PathBuf> {
     let base = absolute("XDG_STATE_HOME")
         .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))?;
     Some(base.join(name))
-}
-
-/// File work, off the async threads.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => {
-            Err(StoreError::new("the file work was cut off: the tokio runtime is shutting down")
-                .with_source(error))
-        }
-    }
 }

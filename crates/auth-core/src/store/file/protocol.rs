@@ -1,137 +1,206 @@
 //! Reading and writing one record, so that a crash at any point leaves the old record or the new one.
 
-use std::fs::{File, TryLockError};
-use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
-
-use rustix::fs::{AtFlags, Mode, OFlags, fsync, mkdirat, openat, renameat, unlinkat};
-use rustix::io::Errno;
+use std::io;
 
 use super::super::cell::{LedgerKey, StoreError, Stored, Written};
-use super::directory::{Root, name};
+use super::directory::name;
+use super::disk::Disk;
 use super::envelope;
-use crate::id::{Version, random_bytes};
+use crate::id::Version;
 
 const RECORD: &str = "record.json";
 const NEXT: &str = "record.json.next";
+const REPLACED: &str = "record.json.replaced";
 
 /// What became of one attempt to write.
-pub(super) enum Attempt {
-    Done(Written),
+pub(super) enum Attempt<T> {
+    Done(T),
     /// Another process is writing.
     Locked,
 }
 
-pub(super) fn read(root: &Root, key: &LedgerKey) -> Result<Option<Stored>, StoreError> {
-    let directory = root.open()?;
-    let Some(client) = root.client(&directory, &name(key))? else { return Ok(None) };
-    read_record(root, &client, key)
+pub(super) fn read<D: Disk>(disk: &D, key: &LedgerKey) -> Result<Option<Stored>, StoreError> {
+    let root = disk.root()?;
+    let Some(client) = disk.client(&root, &name(key))? else { return Ok(None) };
+    read_record(disk, &client, key)
 }
 
-pub(super) fn write(
-    root: &Root,
+/// Writes if the version is `expected`. After an error the record is the one that it was.
+pub(super) fn write<D: Disk>(
+    disk: &D,
     key: &LedgerKey,
     expected: Option<Version>,
     record: &[u8],
-) -> Result<Attempt, StoreError> {
-    let directory = root.open()?;
-    let name = name(key);
-    let client = match root.client(&directory, &name)? {
-        Some(client) => client,
-        None => {
-            make_client(root, &directory, &name, key)?;
-            root.client(&directory, &name)?
-                .ok_or_else(|| root.error("lost a subdirectory that was just made"))?
-        }
-    };
-    // The lock is on the directory itself, so that no cleaner can sweep it away; it ends with the descriptor.
-    let lock = File::from(client);
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Ok(Attempt::Locked),
-        Err(TryLockError::Error(error)) => {
-            return Err(root.error("cannot be locked").with_source(error));
-        }
-    }
-    // Whoever renamed or removed the directory in the meantime left us with a lock that locks nothing.
-    let client = OwnedFd::from(lock);
-    let there = root.client(&directory, &name)?;
-    let there = there.map(|there| root.stat(&there)).transpose()?;
-    let here = root.stat(&client)?;
-    if there.is_none_or(|there| (there.st_dev, there.st_ino) != (here.st_dev, here.st_ino)) {
-        return Ok(Attempt::Locked);
-    }
-    if read_record(root, &client, key)?.map(|stored| stored.version) != expected {
+) -> Result<Attempt<Written>, StoreError> {
+    let version = Version::random();
+    let file = envelope::seal(version, key, record).map_err(|problem| disk.error(&problem))?;
+    let Some(held) = Held::take(disk, key, true)? else { return Ok(Attempt::Locked) };
+    let present = read_record(disk, &held.client, key)?;
+    if present.as_ref().map(|stored| stored.version) != expected {
         return Ok(Attempt::Done(Written::Conflict));
     }
+    if present.is_none() {
+        // Whoever made the directories may have ended before it synced them.
+        held.sync_way()?;
+    }
+    held.commit(version, &file, false)
+}
+
+/// Puts the record there, whatever was there before, and keeps that under another name.
+pub(super) fn replace<D: Disk>(
+    disk: &D,
+    key: &LedgerKey,
+    record: &[u8],
+) -> Result<Attempt<Written>, StoreError> {
     let version = Version::random();
-    let file = envelope::seal(version, key, record).map_err(|problem| root.error(&problem))?;
-    let failed = |what: &str, error: io::Error| root.error(what).with_source(error);
-    put(&client, NEXT, &file).map_err(|error| failed("cannot be written to", error))?;
-    renameat(&client, NEXT, &client, RECORD)
-        .map_err(|errno| failed("cannot be written to", errno.into()))?;
-    match fsync(&client) {
-        Ok(()) => Ok(Attempt::Done(Written::Written(version))),
-        // The new record is there, and may be gone after a power cut.
-        Err(_) => Ok(Attempt::Done(Written::Unknown)),
+    let file = envelope::seal(version, key, record).map_err(|problem| disk.error(&problem))?;
+    let Some(held) = Held::take(disk, key, true)? else { return Ok(Attempt::Locked) };
+    held.sync_way()?;
+    held.commit(version, &file, true)
+}
+
+/// Reads what a write of unknown fate may have left, and makes it durable. It is written anew: that a sync succeeds after one
+/// that failed says nothing about what the failed one was to sync.
+pub(super) fn confirm<D: Disk>(
+    disk: &D,
+    key: &LedgerKey,
+) -> Result<Attempt<Option<Stored>>, StoreError> {
+    let root = disk.root()?;
+    if disk.client(&root, &name(key))?.is_none() {
+        return Ok(Attempt::Done(None));
+    }
+    let Some(held) = Held::take(disk, key, false)? else { return Ok(Attempt::Locked) };
+    let Some(stored) = read_record(disk, &held.client, key)? else {
+        return Ok(Attempt::Done(None));
+    };
+    let file = envelope::seal(stored.version, key, &stored.record)
+        .map_err(|problem| disk.error(&problem))?;
+    match held.commit(stored.version, &file, false)? {
+        Attempt::Done(Written::Written(_)) => Ok(Attempt::Done(Some(stored))),
+        Attempt::Done(_) => Err(disk.error("cannot be synced: what was written may be lost again")),
+        Attempt::Locked => Ok(Attempt::Locked),
     }
 }
 
-fn read_record(
-    root: &Root,
-    client: &OwnedFd,
+/// The subdirectory of a client, locked.
+struct Held<'a, D: Disk> {
+    disk: &'a D,
+    name: String,
+    root: D::Directory,
+    client: D::Directory,
+    lock: D::Lock,
+}
+
+impl<'a, D: Disk> Held<'a, D> {
+    /// `None` if another process holds it, or if it is not there and is not to be made.
+    fn take(disk: &'a D, key: &LedgerKey, make: bool) -> Result<Option<Self>, StoreError> {
+        let name = name(key);
+        let is_there = !make || disk.client(&disk.root()?, &name)?.is_some();
+        if is_there || make_client(disk, &name, key)? { Self::lock(disk, name) } else { Ok(None) }
+    }
+
+    fn lock(disk: &'a D, name: String) -> Result<Option<Self>, StoreError> {
+        let root = disk.root()?;
+        let Some(client) = disk.client(&root, &name)? else { return Ok(None) };
+        let Some(lock) = disk.lock(&client)? else { return Ok(None) };
+        let held = Self { disk, name, root, client, lock };
+        Ok(held.stands()?.then_some(held))
+    }
+
+    /// Whoever renamed or removed a directory in the meantime left us with a lock that locks nothing.
+    fn stands(&self) -> Result<bool, StoreError> {
+        let there = self.disk.client(&self.disk.root()?, &self.name)?;
+        let is_there = match there {
+            Some(there) => self.disk.is_same(&there, &self.client)?,
+            None => false,
+        };
+        Ok(is_there && self.disk.locks(&self.client, &self.lock)?)
+    }
+
+    fn sync_way(&self) -> Result<(), StoreError> {
+        self.disk.sync_way(&self.root).map_err(|error| failed(self.disk, error))
+    }
+
+    fn commit(
+        &self,
+        version: Version,
+        file: &[u8],
+        keep: bool,
+    ) -> Result<Attempt<Written>, StoreError> {
+        let Self { disk, client, .. } = self;
+        let prepared = put(*disk, client, NEXT, file).map_err(|error| failed(*disk, error));
+        if !prepared.and_then(|()| self.stands()).inspect_err(|_| self.give_back())? {
+            return Ok(Attempt::Locked);
+        }
+        let renamed = if keep { self.keep() } else { Ok(()) };
+        renamed
+            .and_then(|()| disk.rename(client, NEXT, RECORD))
+            .map_err(|error| failed(*disk, error))?;
+        Ok(Attempt::Done(match disk.sync(client) {
+            Ok(()) => Written::Written(version),
+            // The new record is there, and may be gone after a power cut.
+            Err(_) => Written::Unknown,
+        }))
+    }
+
+    /// A crash after this leaves no record, which nobody takes for an empty one.
+    fn keep(&self) -> io::Result<()> {
+        match self.disk.rename(&self.client, RECORD, REPLACED) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// A disk that is full has a use for the space.
+    fn give_back(&self) {
+        let _ = self.disk.remove(&self.client, NEXT);
+    }
+}
+
+fn read_record<D: Disk>(
+    disk: &D,
+    client: &D::Directory,
     key: &LedgerKey,
 ) -> Result<Option<Stored>, StoreError> {
-    let lost = || {
-        root.error("has a subdirectory whose record is gone; what it counted is not known any more")
-    };
-    let file = root.file(client, RECORD)?.ok_or_else(lost)?;
-    let mut bytes = Vec::new();
-    let read = file.take(envelope::LONGEST + 1).read_to_end(&mut bytes);
-    read.map_err(|error| root.error("has a record that cannot be read").with_source(error))?;
+    let bytes = disk.read(client, RECORD, envelope::LONGEST + 1)?.ok_or_else(|| {
+        disk.error("has a subdirectory whose record is gone; what it counted is not known any more")
+    })?;
     if bytes.len() as u64 > envelope::LONGEST {
-        return Err(root.error("has a record that is longer than any that is written here"));
+        return Err(disk.error("has a record that is longer than any that is written here"));
     }
     envelope::open(key, &bytes)
-        .map_err(|problem| root.error(&format!("has a record that {problem}")))
+        .map_err(|problem| disk.error(&format!("has a record that {problem}")))
 }
 
 /// Makes the subdirectory under another name with an empty record in it, and renames it: one without a record is then a
-/// sign that a record was lost.
-fn make_client(
-    root: &Root,
-    directory: &OwnedFd,
-    name: &str,
-    key: &LedgerKey,
-) -> Result<(), StoreError> {
-    let prepared = format!(".{name}.{:016x}", u64::from_le_bytes(random_bytes()));
-    let made = (|| -> io::Result<()> {
-        mkdirat(directory, &*prepared, Mode::from_raw_mode(0o700))?;
-        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
-        let client = openat(directory, &*prepared, flags, Mode::empty())?;
-        put(&client, RECORD, &envelope::empty(key))?;
-        fsync(&client)?;
-        match renameat(directory, &*prepared, directory, name) {
-            Ok(()) => Ok(fsync(directory)?),
-            // Another process was quicker.
-            Err(Errno::EXIST | Errno::NOTEMPTY) => {
-                unlinkat(&client, RECORD, AtFlags::empty())?;
-                Ok(unlinkat(directory, &*prepared, AtFlags::REMOVEDIR)?)
-            }
-            Err(errno) => Err(errno.into()),
-        }
-    })();
-    made.map_err(|error| root.error("cannot be written to").with_source(error))
+/// sign that a record was lost. `false` if another process is making it.
+fn make_client<D: Disk>(disk: &D, name: &str, key: &LedgerKey) -> Result<bool, StoreError> {
+    // What a crashed maker left is taken over: they all use one name.
+    let prepared = format!(".{name}.new");
+    disk.make(&disk.root()?, &prepared).map_err(|error| failed(disk, error))?;
+    let Some(held) = Held::lock(disk, prepared)? else { return Ok(false) };
+    if disk.client(&held.root, name)?.is_some() {
+        // Another process was quicker. Nobody minds what cannot be removed.
+        let _ = disk.remove(&held.client, RECORD);
+        let _ = disk.remove_directory(&held.root, &held.name);
+        return Ok(true);
+    }
+    put(disk, &held.client, RECORD, &envelope::empty(key))
+        .and_then(|()| disk.sync(&held.client))
+        .and_then(|()| disk.rename(&held.root, &held.name, name))
+        .map_err(|error| failed(disk, error))?;
+    Ok(true)
 }
 
 /// A new file with these bytes, synced. What a crashed writer left under the name is removed first.
-fn put(client: &OwnedFd, name: &str, bytes: &[u8]) -> io::Result<()> {
-    match unlinkat(client, name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => {}
-        Err(errno) => return Err(errno.into()),
-    }
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut file = File::from(openat(client, name, flags, Mode::from_raw_mode(0o600))?);
-    file.write_all(bytes)?;
-    file.sync_all()
+fn put<D: Disk>(disk: &D, client: &D::Directory, name: &str, bytes: &[u8]) -> io::Result<()> {
+    disk.remove(client, name)?;
+    disk.sync_file(&disk.create(client, name, bytes)?)
 }
+
+fn failed<D: Disk>(disk: &D, error: io::Error) -> StoreError {
+    disk.error("cannot be written to").with_source(error)
+}
+
+#[cfg(test)]
+mod tests;
