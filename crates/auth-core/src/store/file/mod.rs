@@ -106,3 +106,6 @@ pub fn state_directory(name: &str) -> Option<PathBuf> {
         .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))?;
     Some(base.join(name))
 }
+
+#[cfg(test)]
+mod tests;

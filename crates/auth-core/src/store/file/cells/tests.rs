@@ -124,3 +124,39 @@ async fn a_disk_that_stands_still_is_an_error_after_four_seconds() {
     tell.send(Fate::Succeeds).unwrap();
     assert!(matches!(write.await.unwrap().unwrap(), Written::Written(_)));
 }
+
+/// One that was begun goes on without its runtime. One that was not may still begin, but not after a read.
+#[test]
+fn a_write_whose_runtime_is_gone_is_waited_for_all_the_same() {
+    let one_at_a_time = || {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(1).max_blocking_threads(1).enable_all().build().unwrap()
+    };
+    let next = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (cells, first) = next.block_on(cells());
+    let (has_begun, tell) = cells.disk.stall();
+    let runtime = one_at_a_time();
+    let writer = cells.clone();
+    runtime.spawn(async move { writer.write(&key(), Some(first), b"2".to_vec()).await });
+    has_begun.recv().unwrap();
+    // Behind the first, which has the only thread.
+    let another = LedgerKey::new("https://issuer.example/oauth/token", "another");
+    let (writer, queued) = (cells.clone(), another.clone());
+    let gate = cells.gate(&another);
+    runtime.spawn(async move { writer.write(&queued, None, b"3".to_vec()).await });
+    while gate.try_read().is_ok() {
+        std::thread::yield_now();
+    }
+    runtime.shutdown_background();
+
+    next.block_on(async {
+        let of_another = cells.read(&another).await.unwrap().map(|stored| stored.version);
+        let key = key();
+        let mut read = task::spawn(cells.read(&key));
+        assert_pending!(read.poll());
+        tell.send(Fate::Succeeds).unwrap();
+        assert_eq!(read.await.unwrap().unwrap().record, b"2");
+        let still = cells.read(&another).await.unwrap().map(|stored| stored.version);
+        assert_eq!(still, of_another);
+    });
+}

@@ -132,7 +132,7 @@ fn sweep(seeds: u64, world: World) -> Tally {
 // torture: F48
 #[test]
 fn whatever_a_power_cut_leaves_no_more_is_sent_than_the_limit() {
-    let tally = sweep(200, HONEST);
+    let tally = sweep(120, HONEST);
     println!("power cuts: {tally:?}");
     assert_eq!((tally.overspent, tally.forgotten), (0, 0), "{tally:?}");
     assert_eq!(tally.closed, 0, "a power cut damages no record: {tally:?}");
@@ -141,7 +141,7 @@ fn whatever_a_power_cut_leaves_no_more_is_sent_than_the_limit() {
 // torture: F48
 #[test]
 fn nor_when_syncs_fail_and_their_writes_are_looked_up() {
-    let tally = sweep(100, FAILING);
+    let tally = sweep(60, FAILING);
     println!("power cuts and failed syncs: {tally:?}");
     assert_eq!((tally.overspent, tally.forgotten), (0, 0), "{tally:?}");
     assert!(tally.looked_up > 0, "{tally:?}");
