@@ -165,6 +165,40 @@ impl Authenticator {
         self.shared.renewal.status(snapshot.as_deref(), self.shared.last_error()).await
     }
 
+    /// The way out of a record that is damaged, lost, or older than one that was seen: puts a new one into the store, which
+    /// counts the whole quota as spent, since nobody knows what was. Valid tokens are served on; this authenticator's goes
+    /// into the new record, for other processes and restarts.
+    ///
+    /// Never called by this crate: without it nothing is spent on such a record. Call it in one process only. Takes at most
+    /// 5 s, inside a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be written, or is one that cannot replace a record.
+    pub async fn start_new_record(&self) -> Result<(), Error> {
+        self.start_anew(None).await
+    }
+
+    /// As [`start_new_record`](Self::start_new_record), with this many token requests counted as spent just now, for somebody
+    /// who knows better: 0 when a window has passed since the last one.
+    ///
+    /// # Errors
+    ///
+    /// As [`start_new_record`](Self::start_new_record).
+    pub async fn start_new_record_after(&self, spent: u32) -> Result<(), Error> {
+        self.start_anew(Some(spent)).await
+    }
+
+    async fn start_anew(&self, spent: Option<u32>) -> Result<(), Error> {
+        if Handle::try_current().is_err() {
+            return Err(self.failed("the store cannot be written outside of a tokio runtime"));
+        }
+        let snapshot = self.shared.snapshot.load_full();
+        self.shared.renewal.start_anew(spent, snapshot.as_deref()).await?;
+        self.shared.flights.forget_failure();
+        Ok(())
+    }
+
     /// Waits until the wish is fulfilled, or cannot be.
     async fn wait(&self, wish: Wish) -> Result<Authorization, Error> {
         let after = wish.after();

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::clock::Timestamp;
 use crate::record::Record;
 use crate::store::{LedgerKey, Store, Version, Written};
 
@@ -90,6 +91,23 @@ impl Cell {
 }
 
 impl Cell {
+    /// Puts a record there whatever was there before. Its number is larger than that of any record before it: other
+    /// processes must not take it for an old copy, and nobody can say what they have seen, but none has written more often
+    /// than once in a millisecond.
+    pub(crate) async fn replace(
+        &self,
+        record: &mut Record,
+        now: Timestamp,
+    ) -> Result<(), CellError> {
+        let highest = self.highest.load(Ordering::Relaxed).saturating_add(1);
+        record.seq = highest.max(u64::try_from(now.as_millis()).unwrap_or(0));
+        let replace = self.store.cell().replace(&self.key, record.encode());
+        let replaced = tokio::time::timeout(DEADLINE, replace).await;
+        replaced.map_err(|_| CellError::slow())?.map_err(CellError::from_store)?;
+        self.saw(record);
+        Ok(())
+    }
+
     /// The record as this process saw it last, for when the store fails.
     pub(crate) fn last_seen(&self) -> Option<Record> {
         self.last_seen.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -314,15 +314,7 @@ impl Record {
         let windows = self.ledger.open_before(first, terms.quota, cause, at);
         let gaps =
             windows.into_iter().map(|(open, span)| pace::gap(failures, open, life.unwrap_or(span)));
-        let gap = gaps.max().unwrap_or(pace::FIRST_GAP);
-        if first > 0 || !self.ledger.has_merged() {
-            return gap;
-        }
-        // The streak goes back further than the ledger knows one by one. So what is left now is spread over the window.
-        let all = self.ledger.spends().len();
-        let windows = self.ledger.open_before(all, terms.quota, cause, terms.now);
-        let gaps = windows.into_iter().map(|(open, span)| span / open.max(1));
-        gaps.max().unwrap_or_default().max(gap)
+        gaps.max().unwrap_or(pace::FIRST_GAP)
     }
 
     /// The failures since the last success, newest first, as indices into the ledger. A renewal ahead of time counts them

@@ -218,6 +218,12 @@ impl Snapshot {
         Authorization { header: self.header.clone(), generation: self.generation }
     }
 
+    /// The token itself.
+    pub(crate) fn token(&self) -> Option<AccessToken> {
+        let text = self.header.to_str().ok()?.strip_prefix("Bearer ")?;
+        AccessToken::parse(text.to_owned()).ok()
+    }
+
     /// The same token under a wall clock that jumped away, if it lives on by the clock that does not jump.
     pub(crate) fn redated(&self, now: Now) -> Option<Self> {
         let left = self.expires_boot.since(now.boot).filter(|left| !left.is_zero())?;

@@ -68,11 +68,6 @@ impl Ledger {
         &self.spends
     }
 
-    /// Whether there are older ones that are only counted.
-    pub(crate) fn has_merged(&self) -> bool {
-        !self.merged.is_empty()
-    }
-
     /// When the issuer last showed that somebody else spends, or that its quota is a smaller one.
     pub(crate) fn elsewhere(&self) -> Option<Timestamp> {
         self.elsewhere

@@ -127,6 +127,11 @@ impl Flights {
         self.land(epoch, Landing::Interrupted, None);
     }
 
+    /// The next caller is to try anew.
+    pub(crate) fn forget_failure(&self) {
+        self.lock().failed = None;
+    }
+
     fn waiter(&self, epoch: u64, elsewhere: bool) -> Waiter {
         Waiter { landed: self.landed.subscribe(), epoch, elsewhere }
     }

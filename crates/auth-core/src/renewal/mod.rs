@@ -3,6 +3,7 @@
 //! read the cell → adopt, wait, or spend → send → settle. No lock is held anywhere on the way, and the ledger has the unit
 //! before the issuer has the request.
 
+mod anew;
 mod exchange;
 pub(crate) mod flight;
 mod open;

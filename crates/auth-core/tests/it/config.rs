@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use auth_core::{Authenticator, Builder, ClientCredentials, MemoryStore, Quota, Store};
+use auth_core::{Authenticator, Builder, Calendar, ClientCredentials, MemoryStore, Quota, Store};
 
 use crate::support::*;
 
@@ -59,6 +59,19 @@ fn every_bad_setting_is_named() {
     assert_eq!(field(with(good()).quota(Quota::per_day(10).and(Quota::per_hour(0)))), "quota");
     assert_eq!(field(with(good()).quota(Quota::per_day(10_001))), "quota");
     assert_eq!(field(with(good()).quota(Quota::rolling(1, Duration::ZERO))), "quota");
+    let month = Duration::from_secs(32 * 86_400);
+    assert_eq!(field(with(good()).quota(Quota::rolling(1, month))), "quota");
+    let day = Quota::calendar(10, Calendar::Day);
+    assert_eq!(field(with(good()).quota(day.in_time_zone("Atlantis/Poseidonis"))), "quota");
+    assert_eq!(field(with(good()).quota(Quota::per_day(10).with_reserve(10))), "quota");
+    for share in [0, 11] {
+        let quota = Quota::per_day(10).with_refused_share(share);
+        assert_eq!(field(with(good()).quota(quota)), "quota");
+    }
+    for status in [0, 200, 302, 401, 1000] {
+        let refusal = with(good()).quota_refusal(status, "quota");
+        assert_eq!(field(refusal), "quota_refusal", "{status}");
+    }
     assert_eq!(field(with(good()).deadline(Duration::ZERO)), "deadline");
     assert_eq!(field(with(good()).default_lifetime(Duration::ZERO)), "default_lifetime");
     assert_eq!(field(with(good()).name("")), "name");

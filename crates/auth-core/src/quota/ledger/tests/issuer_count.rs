@@ -16,6 +16,8 @@ enum Step {
     /// The wall clock is set; the boot clock is not.
     Jump(i64),
     Ask(Cause, Answer),
+    /// To a moment around the next midnight in New York.
+    Midnight(i64),
     /// Until the next slot opens, if the last request was refused.
     Slot,
 }
@@ -42,6 +44,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => wait.prop_map(Step::Wait),
         1 => jump.prop_map(Step::Jump),
         2 => Just(Step::Slot),
+        2 => (-70_000i64..70_000).prop_map(Step::Midnight),
         6 => (causes(), answer).prop_map(|(cause, answer)| Step::Ask(cause, answer)),
     ];
     proptest::collection::vec(step, 1..250)
@@ -99,6 +102,12 @@ impl World {
                     if let Some(slot) = slot.take() {
                         self.wait_until(self.time + slot);
                     }
+                }
+                Step::Midnight(offset) => {
+                    let zone = jiff::tz::TimeZone::get("America/New_York").unwrap();
+                    let at = Timestamp::from_millis(self.time + 120_000);
+                    let midnight = Calendar::Day.period(&zone, at).end.as_millis();
+                    self.wait_until(midnight + offset);
                 }
                 Step::Wait(millis) => self.wait_until(self.time + millis),
                 Step::Jump(millis) => self.wall = millis,
@@ -181,6 +190,24 @@ proptest! {
         let first = [Step::Ask(Cause::Start, right), Step::Wait(1000)];
         world.run(first.into_iter().chain(steps).collect());
         prop_assert!(!world.arrivals.is_empty());
+        prop_assert!(world.most_in_calendar(Calendar::Day, zone) <= limit as usize);
+    }
+
+    // torture: F51
+    /// The same for an issuer that says no dates, with a clock here that is a little off and not set.
+    #[test]
+    fn a_calendar_day_is_right_without_the_issuers_date(
+        limit in 1u32..8, begin in -DAY_MS / 2..DAY_MS, skew in -59_000i64..59_000, steps in steps(),
+    ) {
+        let zone = "America/New_York";
+        let quota = Quota::calendar(limit, Calendar::Day).in_time_zone(zone);
+        let mut world = World::new(quota, START + begin, skew);
+        let undated = |step| match step {
+            Step::Jump(_) => Step::Slot,
+            Step::Ask(cause, answer) => Step::Ask(cause, Answer { dated: false, ..answer }),
+            step => step,
+        };
+        world.run(steps.into_iter().map(undated).collect());
         prop_assert!(world.most_in_calendar(Calendar::Day, zone) <= limit as usize);
     }
 

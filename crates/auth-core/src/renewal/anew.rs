@@ -1,0 +1,41 @@
+//! A new record in the place of one that cannot be used any more.
+
+use super::run::Renewal;
+use crate::error::Error;
+use crate::quota::Window;
+use crate::record::{Record, StoredToken};
+use crate::token::{Freshness, Snapshot};
+
+impl Renewal {
+    /// Puts a new record into the store, which counts `spent` token requests, or else the whole quota. The token at hand goes
+    /// with it, since others could have none for as long as the quota is spent.
+    pub(crate) async fn start_anew(
+        &self,
+        spent: Option<u32>,
+        snapshot: Option<&Snapshot>,
+    ) -> Result<(), Error> {
+        let now = self.clock.now();
+        let whole = || self.quota.windows().iter().map(Window::limit).max().unwrap_or(0);
+        let spent = spent.unwrap_or_else(whole);
+        let mut record = Record::new();
+        record.ledger.append_unknown(spent, &self.quota, now);
+        let alive = snapshot.filter(|snapshot| {
+            !snapshot.suspect && snapshot.freshness_at(now) != Freshness::Expired
+        });
+        if let Some((snapshot, token)) = alive.and_then(|alive| Some((alive, alive.token()?))) {
+            let mut stored = StoredToken {
+                id: snapshot.id,
+                sent: snapshot.sent,
+                lifetime_ms: snapshot.lifetime.as_millis(),
+                cause: snapshot.cause,
+                sealed: String::new(),
+            };
+            self.keys.seal(self.cell.key(), self.identity.request, &mut stored, &token);
+            record.tokens.insert(self.identity.request, stored);
+        }
+        let replaced = self.cell.replace(&mut record, now.wall).await;
+        replaced.map_err(|error| self.store_error(error))?;
+        tracing::warn!(credential = %self.name, spent, "a new record was started");
+        Ok(())
+    }
+}
