@@ -7,6 +7,7 @@ use http::HeaderValue;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
+use crate::clocks::Booted;
 use crate::support::*;
 
 #[tokio::test(start_paused = true)]
@@ -184,10 +185,12 @@ const RETRY_AFTER: [(&str, u64); 14] = [
 async fn retry_after_is_kept(open: impl Fn() -> Store, word: &str, seconds: u64) {
     let issuer = Issuer::new([too_many(word)]);
     let clock = SharedClock::new();
-    let start = || {
-        let builder = Authenticator::builder(credentials()).store(open()).clock(clock.clone());
+    let on = |clock: Booted| {
+        let builder = Authenticator::builder(credentials()).store(open()).clock(clock);
         builder.transport(issuer.clone()).build().unwrap()
     };
+    let (this_boot, next_boot) = (Booted::new(&clock, 0), Booted::new(&clock, 0));
+    let start = || on(this_boot.clone());
     let held = |error: &auth_core::Error| clock.until(error.retry_at().unwrap());
     let length = Duration::from_secs(seconds);
     let error = start().authorization().await.unwrap_err();
@@ -195,9 +198,11 @@ async fn retry_after_is_kept(open: impl Fn() -> Store, word: &str, seconds: u64)
     assert_eq!(held(&error), length, "`{word}`");
 
     tokio::time::advance(length - Duration::from_secs(1)).await;
-    let error = start().authorization().await.unwrap_err();
-    assert!(error.is_quota_exhausted(), "`{word}`: {error}");
-    assert_eq!(held(&error), Duration::from_secs(1), "`{word}`");
+    for process in [start(), on(next_boot)] {
+        let error = process.authorization().await.unwrap_err();
+        assert!(error.is_quota_exhausted(), "`{word}`: {error}");
+        assert_eq!(held(&error), Duration::from_secs(1), "`{word}`");
+    }
     assert_eq!(issuer.requests(), 1, "`{word}`");
 
     tokio::time::advance(Duration::from_secs(1)).await;

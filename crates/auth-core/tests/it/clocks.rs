@@ -146,14 +146,14 @@ async fn by_a_boot_clock_that_stops_while_suspended_no_dead_token_is_kept() {
 
 /// The clocks of a boot of its own, with a wall clock that is wrong.
 #[derive(Clone, Debug)]
-struct Booted {
+pub(crate) struct Booted {
     right: SharedClock,
     boot: BootId,
     ahead_millis: i64,
 }
 
 impl Booted {
-    fn new(right: &SharedClock, ahead_millis: i64) -> Self {
+    pub(crate) fn new(right: &SharedClock, ahead_millis: i64) -> Self {
         Self { right: right.clone(), boot: BootId::random(), ahead_millis }
     }
 }
