@@ -21,7 +21,9 @@ fn a_record_stays_below_256_kib_and_loses_tokens_before_it_loses_count() {
         record.heed(flight, &said, false, &terms);
         if n % 3 == 0 {
             let detail = "the issuer answered 400 `invalid_scope`: check the credentials and so on";
-            record.settle_failure(flight, &Failure::new(FailureKind::Rejected, detail), &terms);
+            let failure = Failure::new(FailureKind::Rejected, detail);
+            let failure = failure.with_retry_after(Some(Duration::from_secs(24 * HOUR)));
+            record.settle_failure(flight, &failure, &terms);
         } else if n % 3 == 1 {
             let sealed = "x".repeat(22_000);
             record.settle_token(flight, StoredToken { sealed, ..token(n, 86_400) }, &terms);
