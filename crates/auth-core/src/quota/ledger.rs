@@ -2,6 +2,7 @@
 //!
 //! Pure: a history and a clock reading in, an answer out. What is in doubt counts as spent.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -51,6 +52,9 @@ pub(crate) struct Ledger {
     /// When the issuer last refused, or counted, more than this ledger knows of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     elsewhere: Option<Timestamp>,
+    /// What a newer version wrote down: kept as it is.
+    #[serde(flatten)]
+    others: BTreeMap<String, serde_json::Value>,
 }
 
 /// A window, and when a writer last held a spend against it.

@@ -207,3 +207,19 @@ fn what_cannot_be_trusted_is_an_error_and_never_an_empty_record() {
     let newer = String::from_utf8(good).unwrap().replace("\"schema\":1", "\"schema\":2");
     assert_eq!(Record::decode(newer.as_bytes()), Err(RecordError::NewerSchema(2)));
 }
+
+#[test]
+fn what_a_newer_version_wrote_down_survives_this_one() {
+    let mut world = World::new();
+    world.fails(0, Cause::Start, FailureKind::Unavailable, None);
+    let mut json: serde_json::Value = serde_json::from_slice(&world.record.encode()).unwrap();
+    json["quarantine"] = serde_json::json!({ "until": [1, 2] });
+    json["ledger"]["forecast"] = serde_json::json!("fair");
+    let mut record = Record::decode(json.to_string().as_bytes()).unwrap();
+    let spend = Spend::new(FlightId::random(), Cause::Start, world.identity.request, at(60));
+    record.begin(spend, Duration::from_secs(12), &world.quota);
+    let written: serde_json::Value = serde_json::from_slice(&record.encode()).unwrap();
+    assert_eq!(written["quarantine"]["until"][1], 2);
+    assert_eq!(written["ledger"]["forecast"], "fair");
+    assert_eq!(written["ledger"]["spends"].as_array().unwrap().len(), 2);
+}
