@@ -213,7 +213,8 @@ impl Record {
         }
         self.tokens.retain(|_, kept| kept.expires_at() > terms.now.wall);
         let kept = self.tokens.get(&terms.identity.request);
-        if kept.is_none_or(|kept| kept.sent <= token.sent) {
+        // One that is dated in the future was dated by a clock that was wrong.
+        if kept.is_none_or(|kept| kept.sent <= token.sent || kept.sent > terms.now.wall) {
             self.tokens.insert(terms.identity.request, token);
         }
     }
@@ -272,7 +273,9 @@ impl Record {
             FailureKind::NotSent => now.wall + pace::unsent_gap(unsent),
             FailureKind::InvalidClient => sent + CREDENTIAL_HOLD,
             // A request that took long to fail leaves a pause all the same.
-            kind => (sent + self.gap(kind.scope(), cause, terms)).max(now.wall + SHORTEST_HOLD),
+            kind => {
+                (sent + self.gap(kind.scope(), cause, sent, terms)).max(now.wall + SHORTEST_HOLD)
+            }
         };
         if let Some(asked) = failure.retry_after {
             let longest = quota.windows().iter().map(Window::span).max().unwrap_or_default();
@@ -302,8 +305,8 @@ impl Record {
         self.ledger.settle(flight, outcome).map(|spend| (spend.at, spend.cause))
     }
 
-    /// The pause after the last failure of the streak that it belongs to.
-    fn gap(&self, scope: Scope, cause: Cause, terms: &Terms<'_>) -> Duration {
+    /// The pause after the last failure, of a request that was decided at `sent`, in the streak that it belongs to.
+    fn gap(&self, scope: Scope, cause: Cause, sent: Timestamp, terms: &Terms<'_>) -> Duration {
         let streak = self.streak(scope, terms.identity, cause);
         let Some(&first) = streak.last() else { return pace::FIRST_GAP };
         let failures = u32::try_from(streak.len()).unwrap_or(u32::MAX);
@@ -311,9 +314,13 @@ impl Record {
         let at = Now { wall: began.at, boot: began.boot };
         let life = terms.expires_at.filter(|_| cause.is_proactive());
         let life = life.map(|end| end.saturating_since(began.at));
-        let windows = self.ledger.open_before(first, terms.quota, cause, at);
-        let gaps =
-            windows.into_iter().map(|(open, span)| pace::gap(failures, open, life.unwrap_or(span)));
+        let open = self.ledger.open_before(first, terms.quota, cause, at);
+        let slots = self.ledger.next_slots(terms.quota, terms.now);
+        let gaps = open.into_iter().zip(slots).map(|((open, span), slot)| {
+            let gap = pace::gap(failures, open, life.unwrap_or(span));
+            // The unit of the next attempt is there anew when one leaves the window.
+            slot.map_or(gap, |slot| gap.min(slot.saturating_since(sent)).max(pace::FIRST_GAP))
+        });
         gaps.max().unwrap_or(pace::FIRST_GAP)
     }
 

@@ -246,6 +246,16 @@ impl Ledger {
         self.all_windows(quota).map(open).collect()
     }
 
+    /// For every window, in the same order: when it will have more left than now.
+    pub(crate) fn next_slots(&self, quota: &Quota, now: Now) -> Vec<Option<Timestamp>> {
+        let (entries, clocks) = (self.entries(), self.clocks(now));
+        let slot = |window: &Window| {
+            let spent = window.spent(entries.iter(), &clocks).max(1);
+            window.frees(entries.iter(), spent, &clocks, |entry| entry.count)
+        };
+        self.all_windows(quota).map(slot).collect()
+    }
+
     /// Every window that this or another writer holds spends against.
     pub(crate) fn all_windows<'a>(&'a self, quota: &'a Quota) -> impl Iterator<Item = &'a Window> {
         let others = self.windows.iter().map(|used| &used.window);

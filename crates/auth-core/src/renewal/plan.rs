@@ -38,8 +38,8 @@ pub(crate) struct Learnt {
     pub(crate) watched: Option<(FlightId, BootTime)>,
     /// Flights of this process that did not get to report.
     pub(crate) gone: Vec<FlightId>,
-    /// Tokens in the record that cannot be opened.
-    pub(crate) unreadable: Vec<TokenId>,
+    /// Tokens in the record that are of no use: they cannot be opened, or are not new enough.
+    pub(crate) passed_over: Vec<TokenId>,
 }
 
 #[derive(Debug)]
@@ -103,7 +103,7 @@ pub(crate) fn plan<'a>(
 impl Need {
     fn takes(&self, token: &StoredToken, learnt: &Learnt, now: Now) -> bool {
         let alive = token.expires_at() > now.wall;
-        let known = self.refused.contains(&token.id) || learnt.unreadable.contains(&token.id);
+        let known = self.refused.contains(&token.id) || learnt.passed_over.contains(&token.id);
         let better = match &self.current {
             None => true,
             Some(current) if current.id == token.id => false,
@@ -180,7 +180,7 @@ mod tests {
 
         let refused = Need { refused: vec![id], ..need(Cause::Start) };
         assert!(matches!(planned(&record, &refused, &none, at(1)), Plan::Spend));
-        let unreadable = Learnt { unreadable: vec![id], ..Learnt::default() };
+        let unreadable = Learnt { passed_over: vec![id], ..Learnt::default() };
         assert!(matches!(planned(&record, &fresh, &unreadable, at(1)), Plan::Spend));
         assert!(matches!(planned(&record, &fresh, &none, at(3600)), Plan::Spend));
     }

@@ -15,9 +15,9 @@ use crate::failure::{Failure, FailureKind};
 use crate::hold::Identity;
 use crate::id::{FlightId, Version, random_bytes};
 use crate::lifetime::Lifetime;
-use crate::quota::Quota;
 use crate::quota::said::Said;
 use crate::quota::spend::Spend;
+use crate::quota::{Cause, Quota};
 use crate::record::{Record, Terms};
 use crate::seal::Keys;
 use crate::store::Written;
@@ -117,9 +117,15 @@ impl Renewal {
         let mut contended = CONTENDED;
         // Writes in a row of which nobody knows whether they were done, and when the first of them was.
         let mut unknown: Option<(usize, BootTime)> = None;
+        // Whoever asks for a new one by hand is not served with what was there before.
+        let mut renews = need.cause == Cause::Manual && need.current.is_none();
         loop {
             self.take_step();
             let (version, mut record) = self.read().await?;
+            if std::mem::take(&mut renews) {
+                let present = record.tokens.get(&self.identity.request);
+                learnt.passed_over.extend(present.map(|token| token.id));
+            }
             let now = self.take_step();
             // A write whose answer was lost may be there all the same.
             if let Some(open) = record.flights.get(&self.identity.request)
@@ -147,7 +153,7 @@ impl Renewal {
                                     credential,
                                     "a stored token cannot be opened and is ignored"
                                 );
-                                learnt.unreadable.push(token.id);
+                                learnt.passed_over.push(token.id);
                                 continue;
                             }
                         }

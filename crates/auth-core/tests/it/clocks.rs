@@ -235,3 +235,24 @@ fn a_token_of_another_boot_and_a_wrong_clock_outlives_its_lifetime_nowhere() {
     let counts = [&seen.adopted, &seen.left_alone, &seen.adopted_by_right_clocks].map(Cell::get);
     assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_a_wrong_clock_dated_ahead_does_not_outlive_its_successor() {
+    let issuer = Issuer::new([Step::Token(3600)]);
+    let (right, store) = (SharedClock::new(), Store::new(MemoryStore::new()));
+    let start = |ahead_millis| {
+        let builder = Authenticator::builder(credentials()).store(store.clone());
+        let clock = Booted::new(&right, ahead_millis);
+        builder.transport(issuer.clone()).clock(clock).build().unwrap()
+    };
+    start(2 * 86_400_000).authorization().await.unwrap();
+    tokio::time::advance(HOUR + Duration::from_secs(60)).await;
+    let next = start(0);
+    let dead = next.authorization().await.unwrap();
+    assert_eq!(text(&next.replacement(dead.generation()).await.unwrap()), "Bearer token-2");
+    assert_eq!(
+        text(&start(0).authorization().await.unwrap()),
+        "Bearer token-2",
+        "not the dead one again"
+    );
+}

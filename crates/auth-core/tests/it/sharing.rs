@@ -171,3 +171,11 @@ async fn a_refusal_waits_for_the_request_that_answers_anothers() {
     );
     assert_eq!(issuer.requests(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn renew_gets_a_new_token_in_a_fresh_process_too() {
+    let issuer = Issuer::new([]);
+    let (processes, _) = processes(&issuer, 2);
+    processes[0].authorization().await.unwrap();
+    assert_eq!(text(&processes[1].renew().await.unwrap()), "Bearer token-2");
+}
