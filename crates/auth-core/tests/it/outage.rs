@@ -243,6 +243,8 @@ async fn an_outage_that_ends_just_after_an_attempt_has_no_longer_way_back() {
     }
 }
 
+/// The three units of the reserve are gone soon; but 25 hours after it was spent, the unit of the token that died is there
+/// again.
 #[tokio::test(start_paused = true)]
 async fn a_token_that_dies_in_an_outage_does_not_cost_a_day() {
     let line = Line::new(Form::Unavailable);
@@ -252,15 +254,9 @@ async fn a_token_that_dies_in_an_outage_does_not_cost_a_day() {
     tokio::time::advance(token.renew_in - MINUTE).await;
     line.cut(true);
     served(&auth, token.expires_in - (token.renew_in - MINUTE), 10 * SECOND).await;
-    assert!(!asked(&auth, 4 * HOUR, 10 * SECOND).await);
+    assert!(!asked(&auth, 30 * MINUTE, 10 * SECOND).await);
     line.cut(false);
-    let status = auth.status().await;
-    assert!(status.windows[0].left > 0, "{status}");
     let back = Instant::now();
     assert!(asked(&auth, 3 * DAY, MINUTE).await);
-    assert!(
-        back.elapsed() < 8 * HOUR,
-        "back after {:?}, with a unit left: {status}",
-        back.elapsed()
-    );
+    assert!(back.elapsed() <= HOUR, "back after {:?}", back.elapsed());
 }
