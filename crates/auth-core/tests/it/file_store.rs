@@ -3,12 +3,14 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use auth_core::{Authenticator, FileStore, MemoryStore, Quota, Store, conformance};
 use tempfile::TempDir;
 
+use crate::kill::{bound, command};
 use crate::support::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -97,6 +99,32 @@ async fn files_are_the_owners_alone_and_hold_no_secret() {
     );
 }
 
+// torture: E45
+#[test]
+fn files_are_the_owners_alone_whatever_the_umask() {
+    for umask in ["000", "077", "277", "777"] {
+        let directory = TempDir::new().unwrap();
+        for start in 1..=2 {
+            let mut program = Command::new("sh");
+            program.args(["-c", "umask \"$0\" && exec \"$@\"", umask]);
+            program.arg(std::env::current_exe().unwrap());
+            command(&mut program, directory.path(), "scope", 10);
+            if !bound(&mut program, directory.path()) {
+                return;
+            }
+            assert_eq!(program.status().unwrap().code(), Some(0), "umask {umask}, start {start}");
+        }
+        let state = directory.path().join("state");
+        let record = record(&state);
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(
+            (mode(&record), mode(record.parent().unwrap()), mode(&state)),
+            (0o600, 0o700, 0o700),
+            "umask {umask}"
+        );
+    }
+}
+
 /// Nothing is spent, and the error names `problem`.
 async fn refuses(directory: &Path, problem: &str) {
     let (issuer, clock) = (Issuer::new([]), SharedClock::new());
@@ -149,7 +177,7 @@ async fn what_cannot_be_trusted_is_refused_with_what_to_do() {
     refuses(&path, "plain file").await;
     let (path, record) = filled("fifo").await;
     fs::remove_file(&record).unwrap();
-    assert!(std::process::Command::new("mkfifo").arg(&record).status().unwrap().success());
+    assert!(Command::new("mkfifo").arg(&record).status().unwrap().success());
     fs::set_permissions(&record, Permissions::from_mode(0o600)).unwrap();
     refuses(&path, "plain file").await;
     let (path, record) = filled("readable-record").await;

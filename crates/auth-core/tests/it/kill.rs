@@ -5,7 +5,8 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -18,7 +19,7 @@ use tempfile::TempDir;
 use crate::support::*;
 
 /// Where a child finds its directory; without it, `child` is an empty test.
-const DIRECTORY: &str = "KILL_TEST_DIRECTORY";
+pub(crate) const DIRECTORY: &str = "KILL_TEST_DIRECTORY";
 const SCOPE: &str = "KILL_TEST_SCOPE";
 const QUOTA: &str = "KILL_TEST_QUOTA";
 
@@ -38,9 +39,13 @@ impl Transport for Appending {
     }
 }
 
-fn authenticator(directory: &Path, scope: &str, quota: u32) -> Authenticator {
+pub(crate) fn authenticator(directory: &Path, scope: &str, quota: u32) -> Authenticator {
+    over(Store::file(directory.join("state")).unwrap(), directory, scope, quota)
+}
+
+fn over(store: Store, directory: &Path, scope: &str, quota: u32) -> Authenticator {
     Authenticator::builder(credentials().scope(scope))
-        .store(Store::file(directory.join("state")).unwrap())
+        .store(store)
         .transport(Appending(directory.join("issuer")))
         .quota(Quota::per_day(quota))
         .build()
@@ -50,21 +55,29 @@ fn authenticator(directory: &Path, scope: &str, quota: u32) -> Authenticator {
 /// Not a test of its own: what the processes of the others run.
 #[test]
 fn child() {
-    let Some(directory) = std::env::var_os(DIRECTORY) else { return };
+    let Some(directory) = std::env::var_os(DIRECTORY).map(PathBuf::from) else { return };
     let scope = std::env::var(SCOPE).unwrap();
     let quota = std::env::var(QUOTA).unwrap().parse().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let result =
-        runtime.block_on(authenticator(Path::new(&directory), &scope, quota).authorization());
-    // Exit codes are all that the parent reads.
+    let store = Store::file(directory.join("state")).unwrap_or_else(|error| {
+        eprintln!("{error}");
+        std::process::exit(4)
+    });
+    let result = runtime.block_on(over(store, &directory, &scope, quota).authorization());
     std::process::exit(match result {
         Ok(_) => 0,
-        Err(error) if error.is_quota_exhausted() => 3,
-        Err(_) => 4,
+        Err(error) => {
+            eprintln!("{error}");
+            match (error.is_quota_exhausted(), error.is_store()) {
+                (true, _) => 3,
+                (_, true) => 4,
+                _ => 5,
+            }
+        }
     });
 }
 
-fn command(program: &mut Command, directory: &Path, scope: &str, quota: u32) {
+pub(crate) fn command(program: &mut Command, directory: &Path, scope: &str, quota: u32) {
     program
         .args(["--exact", "kill::child", "--nocapture", "--test-threads", "1"])
         .env(DIRECTORY, directory)
@@ -75,8 +88,26 @@ fn command(program: &mut Command, directory: &Path, scope: &str, quota: u32) {
         .stderr(Stdio::null());
 }
 
+/// Has the process run as a user whom permissions bind. Says so if there is none.
+pub(crate) fn bound(program: &mut Command, directory: &Path) -> bool {
+    const NOBODY: u32 = 65_534;
+    let user = fs::metadata(directory).unwrap().uid();
+    if user != 0 && user != NOBODY {
+        return true;
+    }
+    let is_theirs = chown(directory, Some(NOBODY), Some(NOBODY)).is_ok();
+    program.uid(NOBODY).gid(NOBODY);
+    let mut probe = Command::new(std::env::current_exe().unwrap());
+    probe.arg("--list").stdout(Stdio::null()).stderr(Stdio::null()).uid(NOBODY).gid(NOBODY);
+    let can_run = is_theirs && probe.status().is_ok_and(|status| status.success());
+    if !can_run {
+        eprintln!("SKIPPED: permissions do not bind this user, and another cannot run this test");
+    }
+    can_run
+}
+
 /// Requests that reached the issuer.
-fn sent(directory: &Path) -> usize {
+pub(crate) fn sent(directory: &Path) -> usize {
     fs::read(directory.join("issuer")).map_or(0, |bytes| bytes.len())
 }
 
@@ -99,6 +130,46 @@ fn sixty_four_processes_race_for_the_last_unit_and_one_gets_it() {
     assert_eq!(sent(directory.path()), 1);
 }
 
+/// Says so if it is missing.
+pub(crate) fn has_strace() -> bool {
+    let version = Command::new("strace").arg("-V").stdout(Stdio::null()).status();
+    let has_strace = version.is_ok_and(|status| status.success());
+    if !has_strace {
+        eprintln!("SKIPPED: kills and faults at system calls need strace");
+    }
+    has_strace
+}
+
+/// What the client's subdirectory is called: learnt from a process that comes to no harm.
+pub(crate) fn client() -> String {
+    let whole = TempDir::new().unwrap();
+    let mut program = Command::new(std::env::current_exe().unwrap());
+    command(&mut program, whole.path(), "scope", 10);
+    assert!(program.status().unwrap().success());
+    let client =
+        fs::read_dir(whole.path().join("state")).unwrap().next().unwrap().unwrap().file_name();
+    client.into_string().unwrap()
+}
+
+/// Has strace meet only the calls on the store's paths, and on the issuer's.
+pub(crate) fn on_paths(strace: &mut Command, directory: &Path, client: &str, issuer: bool) {
+    let state = directory.join("state");
+    // As they stand in the calls, and as the descriptors resolve.
+    let mut paths = vec![state.clone()];
+    for client in [client.to_owned(), format!(".{client}.new")] {
+        paths.push(PathBuf::from(&client));
+        paths.push(state.join(&client));
+        paths.extend(FILES.map(|file| state.join(&client).join(file)));
+    }
+    paths.extend(FILES.map(PathBuf::from));
+    paths.extend(issuer.then(|| directory.join("issuer")));
+    for path in paths {
+        strace.arg("-P").arg(path);
+    }
+}
+
+const FILES: [&str; 2] = ["record.json", "record.json.next"];
+
 /// The system calls of a spend that can leave something half done.
 const CALLS: [&str; 12] = [
     "openat",
@@ -118,23 +189,10 @@ const CALLS: [&str; 12] = [
 // torture: F47
 #[test]
 fn killed_at_every_system_call_of_a_spend_the_ledger_counts_no_less_than_was_sent() {
-    if !Command::new("strace")
-        .arg("-V")
-        .stdout(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
-    {
-        eprintln!("SKIPPED: the kill sweep needs strace");
+    if !has_strace() {
         return;
     }
-    // Once without a kill, to learn what the client's subdirectory is called.
-    let whole = TempDir::new().unwrap();
-    let mut program = Command::new(std::env::current_exe().unwrap());
-    command(&mut program, whole.path(), "scope", 10);
-    assert!(program.status().unwrap().success());
-    let client =
-        fs::read_dir(whole.path().join("state")).unwrap().next().unwrap().unwrap().file_name();
-    let client = client.into_string().unwrap();
+    let client = client();
 
     let (mut points, mut in_doubt) = (0, 0);
     // strace counts a call for each thread, and the main thread makes many before the store's threads make their first. So
@@ -161,19 +219,7 @@ fn sweep(call: &str, client: Option<&str>) -> (usize, usize) {
         program.args(["-f", "-qq", "-o", "/dev/null", "-e"]);
         program.arg(format!("inject={call}:signal=SIGKILL:when={occurrence}"));
         if let Some(client) = client {
-            let state = directory.path().join("state");
-            let record = state.join(client).join("record.json");
-            let next = state.join(client).join("record.json.next");
-            // As they stand in the calls, and as the descriptors resolve.
-            for path in [Path::new("record.json"), Path::new("record.json.next"), Path::new(client)]
-            {
-                program.arg("-P").arg(path);
-            }
-            for path in
-                [&state, &state.join(client), &record, &next, &directory.path().join("issuer")]
-            {
-                program.arg("-P").arg(path);
-            }
+            on_paths(&mut program, directory.path(), client, true);
         }
         program.arg(std::env::current_exe().unwrap());
         command(&mut program, directory.path(), "scope", 10);

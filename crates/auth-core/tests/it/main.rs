@@ -8,6 +8,8 @@ mod budget;
 mod clocks;
 mod config;
 #[cfg(unix)]
+mod faults;
+#[cfg(unix)]
 mod file_store;
 mod flight;
 mod issuer_answers;

@@ -7,6 +7,9 @@ use tokio_test::{assert_pending, task};
 use super::super::simulated::{Bug, End, Fate, Simulated};
 use super::*;
 
+/// Only a test that fails waits as long as that.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 fn key() -> LedgerKey {
     LedgerKey::new("https://issuer.example/oauth/token", "client")
 }
@@ -35,7 +38,8 @@ async fn stalled(
 }
 
 async fn received(has_begun: Receiver<()>) {
-    tokio::task::spawn_blocking(move || has_begun.recv().unwrap()).await.unwrap();
+    let received = tokio::task::spawn_blocking(move || has_begun.recv_timeout(PATIENCE));
+    received.await.unwrap().expect("a sync begins");
 }
 
 /// What a read shows when the power is back.
@@ -138,7 +142,7 @@ fn a_write_whose_runtime_is_gone_is_waited_for_all_the_same() {
     let runtime = one_at_a_time();
     let writer = cells.clone();
     runtime.spawn(async move { writer.write(&key(), Some(first), b"2".to_vec()).await });
-    has_begun.recv().unwrap();
+    has_begun.recv_timeout(PATIENCE).unwrap();
     // Behind the first, which has the only thread.
     let another = LedgerKey::new("https://issuer.example/oauth/token", "another");
     let (writer, queued) = (cells.clone(), another.clone());

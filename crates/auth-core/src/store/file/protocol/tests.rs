@@ -1,5 +1,6 @@
 //! Power cuts, kills and failed syncs at every change of a sequence of spends.
 
+use super::super::directory::Root;
 use super::super::simulated::{Bug, End, Random, Simulated};
 use super::*;
 
@@ -183,6 +184,34 @@ fn a_write_syncs_the_file_and_the_directory_and_no_more() {
         assert!(matches!(spend(&disk, number, true), Ok(Spent::Sent { .. })));
         let syncs = disk.syncs() - before;
         assert!(number == 0 || syncs == 2, "write {number}: {syncs} syncs");
+    }
+}
+
+/// A directory that is exchanged between the lock and the rename.
+#[test]
+fn nothing_is_written_to_a_directory_that_was_moved_away() {
+    for moves_root in [false, true] {
+        let scratch = tempfile::TempDir::new().unwrap();
+        let (state, moved) = (scratch.path().join("state"), scratch.path().join("moved"));
+        let disk = Root::new(&state, false).unwrap();
+        assert!(matches!(write(&disk, &key(), None, b"1"), Ok(Attempt::Done(_))));
+        let (version, name) = (Version::random(), name(&key()));
+        let file = envelope::seal(version, &key(), b"2").unwrap();
+        let held = Held::take(&disk, &key(), false).unwrap().unwrap();
+        let record = if moves_root {
+            std::fs::rename(&state, &moved).unwrap();
+            std::fs::create_dir(&state).unwrap();
+            moved.join(name).join(RECORD)
+        } else {
+            std::fs::rename(state.join(name), &moved).unwrap();
+            moved.join(RECORD)
+        };
+        let before = std::fs::read(&record).unwrap();
+        assert!(matches!(held.commit(version, &file, false), Ok(Attempt::Locked)));
+        drop(held);
+        assert_eq!(std::fs::read(&record).unwrap(), before);
+        // Nobody was told that something was counted here.
+        assert!(matches!(write(&disk, &key(), None, b"3"), Ok(Attempt::Done(Written::Written(_)))));
     }
 }
 
