@@ -128,14 +128,20 @@ impl<'a, D: Disk> Held<'a, D> {
         keep: bool,
     ) -> Result<Attempt<Written>, StoreError> {
         let Self { disk, client, .. } = self;
-        let prepared = put(*disk, client, NEXT, file).map_err(|error| failed(*disk, error));
-        if !prepared.and_then(|()| self.stands()).inspect_err(|_| self.give_back())? {
+        let renamed = || -> Result<bool, StoreError> {
+            put(*disk, client, NEXT, file).map_err(|error| failed(*disk, error))?;
+            // Also after the longest part of it.
+            if !self.stands()? {
+                return Ok(false);
+            }
+            let kept = if keep { self.keep() } else { Ok(()) };
+            kept.and_then(|()| disk.rename(client, NEXT, RECORD))
+                .map_err(|error| failed(*disk, error))?;
+            Ok(true)
+        };
+        if !renamed().inspect_err(|_| self.give_back())? {
             return Ok(Attempt::Locked);
         }
-        let renamed = if keep { self.keep() } else { Ok(()) };
-        renamed
-            .and_then(|()| disk.rename(client, NEXT, RECORD))
-            .map_err(|error| failed(*disk, error))?;
         Ok(Attempt::Done(match disk.sync(client) {
             Ok(()) => Written::Written(version),
             // The new record is there, and may be gone after a power cut.

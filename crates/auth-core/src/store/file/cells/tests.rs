@@ -61,7 +61,12 @@ async fn a_read_shows_nothing_of_an_abandoned_write_before_it_is_durable() {
     let mut read = task::spawn(cells.read(&key));
     for _ in 0..100 {
         assert_pending!(read.poll());
-        tokio::task::yield_now().await;
+        // Long enough for any other read.
+        let disk = cells.disk.clone();
+        let other = tokio::task::spawn_blocking(move || {
+            protocol::read(&*disk, &self::key()).unwrap().unwrap()
+        });
+        other.await.unwrap();
     }
     tell.send(Fate::Succeeds).unwrap();
     assert_eq!(read.await.unwrap().unwrap().record, b"2");
