@@ -7,7 +7,10 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth_core::{Authenticator, FileStore, MemoryStore, Quota, Store, conformance};
+use auth_core::{
+    Authenticator, BoxFuture, FileStore, LedgerKey, MemoryStore, Quota, Store, StoreError, Stored,
+    Version, VersionedCell, Written, conformance,
+};
 use tempfile::TempDir;
 
 use crate::kill::{bound, command};
@@ -22,6 +25,71 @@ async fn files_keep_the_contract_of_a_store() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn memory_keeps_the_contract_of_a_store() {
     conformance(Arc::new(MemoryStore::new())).await;
+}
+
+/// A store that cannot replace a record.
+#[derive(Debug, Default)]
+struct Plain(MemoryStore);
+
+impl VersionedCell for Plain {
+    fn read<'a>(&'a self, key: &'a LedgerKey) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
+        self.0.read(key)
+    }
+
+    fn write<'a>(
+        &'a self,
+        key: &'a LedgerKey,
+        expected: Option<Version>,
+        record: Vec<u8>,
+    ) -> BoxFuture<'a, Result<Written, StoreError>> {
+        self.0.write(key, expected, record)
+    }
+
+    fn is_durable(&self) -> bool {
+        false
+    }
+}
+
+/// A store that only says that it has replaced a record.
+#[derive(Debug, Default)]
+struct Pretending(Plain);
+
+impl VersionedCell for Pretending {
+    fn read<'a>(&'a self, key: &'a LedgerKey) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
+        self.0.read(key)
+    }
+
+    fn write<'a>(
+        &'a self,
+        key: &'a LedgerKey,
+        expected: Option<Version>,
+        record: Vec<u8>,
+    ) -> BoxFuture<'a, Result<Written, StoreError>> {
+        self.0.write(key, expected, record)
+    }
+
+    fn replace<'a>(
+        &'a self,
+        _: &'a LedgerKey,
+        _: Vec<u8>,
+    ) -> BoxFuture<'a, Result<Version, StoreError>> {
+        Box::pin(async { Ok("0f".repeat(16).parse().unwrap()) })
+    }
+
+    fn is_durable(&self) -> bool {
+        false
+    }
+}
+
+#[tokio::test]
+async fn a_store_need_not_be_able_to_replace_a_record() {
+    conformance(Arc::new(Plain::default())).await;
+}
+
+#[tokio::test]
+#[should_panic(expected = "what replaced a record is there")]
+async fn a_store_that_only_says_that_it_replaced_a_record_is_found_out() {
+    conformance(Arc::new(Pretending::default())).await;
 }
 
 /// A process of its own, as far as the store can tell.

@@ -16,12 +16,12 @@ const DIRECTORY: OFlags =
 
 /// What is locked for a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Locked {
+pub(super) enum LockOn {
     Directory,
     FileInIt,
 }
 
-impl Locked {
+impl LockOn {
     const HERE: Self = if cfg!(target_os = "linux") { Self::Directory } else { Self::FileInIt };
 }
 
@@ -30,13 +30,13 @@ impl Locked {
 pub(super) struct Root {
     path: PathBuf,
     any_file_system: bool,
-    locked: Locked,
+    lock_on: LockOn,
 }
 
 impl Root {
     pub(super) fn new(path: &Path, any_file_system: bool) -> Result<Self, StoreError> {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let root = Self { path, any_file_system, locked: Locked::HERE };
+        let root = Self { path, any_file_system, lock_on: LockOn::HERE };
         make(&root.path).map_err(|error| root.problem("cannot be made").with_source(error))?;
         root.open()?;
         Ok(root)
@@ -130,13 +130,13 @@ impl Root {
         &self.path
     }
 
-    pub(super) fn locked(&self) -> Locked {
-        self.locked
+    pub(super) fn lock_on(&self) -> LockOn {
+        self.lock_on
     }
 
     #[cfg(test)]
-    pub(super) fn with_locked(self, locked: Locked) -> Self {
-        Self { locked, ..self }
+    pub(super) fn with_lock_on(self, lock_on: LockOn) -> Self {
+        Self { lock_on, ..self }
     }
 
     pub(super) fn problem(&self, problem: &str) -> StoreError {

@@ -172,14 +172,14 @@ fn removed(result: rustix::io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// What cannot be opened, or not be synced, is nothing that this user has made a directory in.
+/// What this user may not look at, or the file system cannot sync, is nothing that a directory was made in.
 fn sync_above(path: &Path) -> io::Result<()> {
     let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY;
-    let Ok(directory) = retry_on_intr(|| openat(CWD, path, flags, Mode::empty())) else {
-        return Ok(());
-    };
-    match retry_on_intr(|| fsync(&directory)) {
-        Ok(()) | Err(Errno::INVAL | Errno::ROFS | Errno::OPNOTSUPP) => Ok(()),
-        Err(errno) => Err(errno.into()),
+    let synced = retry_on_intr(|| openat(CWD, path, flags, Mode::empty()))
+        .and_then(|directory| retry_on_intr(|| fsync(&directory)));
+    match synced {
+        Err(Errno::ACCESS | Errno::PERM | Errno::NOENT) => Ok(()),
+        Err(Errno::INVAL | Errno::ROFS | Errno::OPNOTSUPP) => Ok(()),
+        synced => Ok(synced?),
     }
 }

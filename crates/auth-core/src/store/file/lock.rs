@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, fchmod, openat, statat};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::super::cell::StoreError;
-use super::directory::{Locked, Root};
+use super::directory::{LockOn, Root};
 
 const NAME: &str = ".lock";
 const EBADF: i32 = Errno::BADF.raw_os_error();
@@ -19,17 +19,17 @@ const EBADF: i32 = Errno::BADF.raw_os_error();
 #[derive(Debug)]
 pub(super) struct Lock {
     file: File,
-    what: Locked,
+    on: LockOn,
 }
 
 impl Lock {
     /// `None` while another process has it.
     pub(super) fn take(root: &Root, directory: &OwnedFd) -> Result<Option<Self>, StoreError> {
-        if root.locked() == Locked::FileInIt {
+        if root.lock_on() == LockOn::FileInIt {
             return Self::take_file(root, directory);
         }
         let copy = directory.try_clone().map_err(|error| cannot(root, error))?;
-        let lock = Self { file: File::from(copy), what: Locked::Directory };
+        let lock = Self { file: File::from(copy), on: LockOn::Directory };
         match lock.file.try_lock() {
             Ok(()) => Ok(Some(lock)),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -53,13 +53,13 @@ impl Lock {
             Err(TryLockError::Error(error)) => return Err(cannot(root, error)),
         }
         // A file that was swept away between the two steps locks nothing.
-        let lock = Self { file, what: Locked::FileInIt };
+        let lock = Self { file, on: LockOn::FileInIt };
         Ok(lock.is_met(root, directory)?.then_some(lock))
     }
 
     /// Whether others still meet this lock.
     pub(super) fn is_met(&self, root: &Root, directory: &OwnedFd) -> Result<bool, StoreError> {
-        if self.what == Locked::Directory {
+        if self.on == LockOn::Directory {
             return Ok(true);
         }
         let here = root.stat(&self.file)?;

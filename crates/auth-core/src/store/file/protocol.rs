@@ -145,7 +145,10 @@ impl<'a, D: Disk> Held<'a, D> {
         Ok(Attempt::Done(match disk.sync(client) {
             Ok(()) => Written::Written(version),
             // The new record is there, and may be gone after a power cut.
-            Err(_) => Written::Unknown,
+            Err(error) => {
+                tracing::warn!(%error, "a record was written and cannot be synced");
+                Written::Unknown
+            }
         }))
     }
 

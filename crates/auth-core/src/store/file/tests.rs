@@ -214,7 +214,7 @@ async fn what_a_crashed_maker_left_behind_is_taken_over() {
         let prepared = directory.path().join(format!(".{}.new", name(&key())));
         fs::create_dir(&prepared).unwrap();
         // As it is before its mode is set, under a umask that takes everything away.
-        fs::set_permissions(&prepared, Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&prepared, Permissions::from_mode(0o000)).unwrap();
         if !left.is_empty() {
             fs::set_permissions(&prepared, Permissions::from_mode(0o700)).unwrap();
         }

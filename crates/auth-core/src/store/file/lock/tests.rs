@@ -14,7 +14,7 @@ use crate::store::file::cells::Cells;
 use crate::store::{LedgerKey, VersionedCell, Written, conformance};
 
 fn root(directory: &Path) -> Root {
-    Root::new(directory, false).unwrap().with_locked(Locked::FileInIt)
+    Root::new(directory, false).unwrap().with_lock_on(LockOn::FileInIt)
 }
 
 fn store(directory: &Path) -> FileStore {
@@ -24,14 +24,14 @@ fn store(directory: &Path) -> FileStore {
 #[test]
 fn one_has_it_at_a_time() {
     let directory = TempDir::new().unwrap();
-    for locked in [Locked::Directory, Locked::FileInIt] {
-        let root = root(directory.path()).with_locked(locked);
+    for lock_on in [LockOn::Directory, LockOn::FileInIt] {
+        let root = root(directory.path()).with_lock_on(lock_on);
         let (one, other) = (root.open().unwrap(), root.open().unwrap());
         let lock = Lock::take(&root, &one).unwrap().unwrap();
-        assert!(Lock::take(&root, &other).unwrap().is_none(), "{locked:?}");
+        assert!(Lock::take(&root, &other).unwrap().is_none(), "{lock_on:?}");
         assert!(lock.is_met(&root, &one).unwrap());
         drop(lock);
-        assert!(Lock::take(&root, &other).unwrap().is_some(), "{locked:?}");
+        assert!(Lock::take(&root, &other).unwrap().is_some(), "{lock_on:?}");
     }
 }
 
