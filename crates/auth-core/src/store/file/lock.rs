@@ -1,7 +1,7 @@
 //! A lock among processes, which ends with the descriptor and so with the process.
 //!
-//! On Linux the directory itself is locked: no cleaner can sweep it away. Elsewhere, and where directories cannot be locked, it is
-//! a file in it.
+//! On Linux the directory itself is locked: no cleaner can sweep it away. Elsewhere, and where directories cannot be
+//! locked, it is a file in it.
 
 use std::fs::{File, TryLockError};
 use std::io;
