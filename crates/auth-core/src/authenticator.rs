@@ -1,7 +1,9 @@
 //! The handle that requests ask for their token.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
@@ -14,6 +16,7 @@ use crate::renewal::Renewal;
 use crate::renewal::flight::{Boarding, Landing, Waiter, Wish};
 use crate::shared::Shared;
 use crate::status::Status;
+use crate::store::BoxFuture;
 use crate::token::{Authorization, Freshness, Generation, Snapshot};
 
 /// How many flights that do not answer it a caller waits for before it gives up. More than two in a row take runtimes that
@@ -49,8 +52,11 @@ impl Authenticator {
         clock: Arc<dyn Clock>,
         origins: Box<[Origin]>,
         jitter: f64,
+        copies: Option<usize>,
+        is_system_clock: bool,
     ) -> Self {
-        Self { shared: Arc::new(Shared::new(renewal, clock, origins, jitter)) }
+        let shared = Shared::new(renewal, clock, origins, jitter, copies, is_system_clock);
+        Self { shared: Arc::new(shared) }
     }
 
     /// The token, if it can be sent at once: fresh, or old with a renewal under way.
@@ -61,8 +67,8 @@ impl Authenticator {
     pub fn try_authorization(&self) -> Option<Authorization> {
         let snapshot = self.shared.snapshot.load();
         let snapshot = snapshot.as_ref()?;
-        match snapshot.freshness(self.shared.clock.coarse()) {
-            Freshness::Fresh => Some(snapshot.authorization()),
+        match snapshot.freshness(self.shared.coarse()) {
+            Freshness::Fresh => snapshot.authorization(),
             Freshness::Ageing => self.serve_ageing(snapshot),
             Freshness::Expired => None,
         }
@@ -79,11 +85,8 @@ impl Authenticator {
     ///
     /// Dropping the future leaves the token request alone, which then serves the others, or the next caller.
     #[inline]
-    pub async fn authorization(&self) -> Result<Authorization, Error> {
-        match self.try_authorization() {
-            Some(authorization) => Ok(authorization),
-            None => self.wait(Wish::Any).await,
-        }
+    pub fn authorization(&self) -> impl Future<Output = Result<Authorization, Error>> + Send {
+        Authorize { authenticator: self, waiting: None }
     }
 
     /// Says that an API answered 401 to the token of this generation.
@@ -259,7 +262,7 @@ impl Authenticator {
                 if snapshot.suspect { Wish::After(snapshot.generation) } else { Wish::Renewal };
             self.start(wish);
         }
-        Some(snapshot.authorization())
+        snapshot.authorization()
     }
 
     /// Joins the flight under way or starts one, in a task that outlives the caller.
@@ -280,6 +283,44 @@ impl Authenticator {
 
     fn failed(&self, problem: &str) -> Error {
         Error::runtime(self.shared.renewal.name.clone(), problem)
+    }
+}
+
+/// The future of [`Authenticator::authorization`]: three words while the token is fresh.
+struct Authorize<'a> {
+    authenticator: &'a Authenticator,
+    waiting: Option<BoxFuture<'a, Result<Authorization, Error>>>,
+}
+
+impl Authorize<'_> {
+    #[cold]
+    fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<Result<Authorization, Error>> {
+        let authenticator = self.authenticator;
+        if self.waiting.is_none()
+            && let Some(authorization) = authenticator.try_authorization()
+        {
+            return Poll::Ready(Ok(authorization));
+        }
+        let wait = || Box::pin(authenticator.wait(Wish::Any)) as BoxFuture<'_, _>;
+        self.waiting.get_or_insert_with(wait).as_mut().poll(cx)
+    }
+}
+
+impl Future for Authorize<'_> {
+    type Output = Result<Authorization, Error>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.waiting.is_none() {
+            let shared = &self.authenticator.shared;
+            let snapshot = shared.snapshot.load();
+            if let Some(snapshot) = snapshot.as_ref()
+                && snapshot.freshness(shared.coarse()) == Freshness::Fresh
+            {
+                return snapshot.ready();
+            }
+        }
+        self.poll_slow(cx)
     }
 }
 

@@ -1,5 +1,6 @@
 //! From what a user writes down to an authenticator: checked once, at the earliest moment.
 
+use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, LazyLock, Once};
 use std::time::Duration;
@@ -51,6 +52,7 @@ impl Authenticator {
 /// | [`default_lifetime`](Self::default_lifetime) | none: a token that does not say how long it lives is an error |
 /// | [`insecure_loopback`](Self::insecure_loopback) | `false` |
 /// | [`clock`](Self::clock) | [`SystemClock`] |
+/// | [`header_copies`](Self::header_copies) | one for each CPU; one if there are more than 64 authenticators in the process |
 #[must_use = "nothing happens until `build` is called"]
 pub struct Builder {
     credentials: ClientCredentials,
@@ -63,7 +65,8 @@ pub struct Builder {
     deadline: Duration,
     default_lifetime: Option<Duration>,
     insecure_loopback: bool,
-    clock: Arc<dyn Clock>,
+    clock: Option<Arc<dyn Clock>>,
+    header_copies: Option<NonZeroUsize>,
 }
 
 impl Builder {
@@ -79,7 +82,8 @@ impl Builder {
             deadline: DEFAULT_DEADLINE,
             default_lifetime: None,
             insecure_loopback: false,
-            clock: Arc::new(SystemClock),
+            clock: None,
+            header_copies: None,
         }
     }
 
@@ -143,7 +147,14 @@ impl Builder {
 
     /// Where time comes from.
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// How many copies of the `Authorization` header are kept, each with a reference count of its own, so that threads on
+    /// different CPUs do not wait for each other's: at most 64, and a power of two of them. Each takes some 300 bytes.
+    pub fn header_copies(mut self, copies: NonZeroUsize) -> Self {
+        self.header_copies = Some(copies);
         self
     }
 
@@ -193,6 +204,8 @@ impl Builder {
                  and with it the tokens"
             );
         }
+        let is_system_clock = self.clock.is_none();
+        let clock = self.clock.take().unwrap_or_else(|| Arc::new(SystemClock));
         let keys = Keys::derive(&request.secret);
         let identity =
             Identity { request: request.fingerprint(&keys), credential: request.credential(&keys) };
@@ -206,13 +219,15 @@ impl Builder {
             quota: self.quota,
             quota_refusals,
             transport,
-            clock: self.clock.clone(),
+            clock: clock.clone(),
             deadline: self.deadline,
             default_lifetime: self.default_lifetime,
             open: OpenFlights::default(),
             step: AtomicU64::new(0),
         };
-        Ok(Authenticator::new(renewal, self.clock, origins, jitter(identity.request)))
+        let copies = self.header_copies.map(NonZeroUsize::get);
+        let jitter = jitter(identity.request);
+        Ok(Authenticator::new(renewal, clock, origins, jitter, copies, is_system_clock))
     }
 
     fn bound_origins(&mut self, audience: Option<&str>) -> Result<Box<[Origin]>, ConfigError> {

@@ -68,6 +68,7 @@ mod secret;
 mod shared;
 mod status;
 mod store;
+mod stripes;
 mod token;
 mod wire;
 

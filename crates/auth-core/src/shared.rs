@@ -1,11 +1,12 @@
 //! What all handles of an authenticator share: the snapshot that requests are served from, and the rules by which it
 //! changes.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
 
-use crate::clock::{Clock, Now};
+use crate::clock::{Clock, Now, SystemClock, Timestamp};
 use crate::error::Error;
 use crate::id::TokenId;
 use crate::origin::Origin;
@@ -13,6 +14,7 @@ use crate::quota::{Cause, pace};
 use crate::renewal::flight::{Flights, Landing, Ticket, Wish};
 use crate::renewal::plan::{Current, Need};
 use crate::renewal::{Acquired, Renewal};
+use crate::stripes::one_for_each_cpu;
 use crate::token::{Authorization, Freshness, Generation, Snapshot};
 
 /// How many refused tokens are remembered. A refused token is replaced by a newer one, so the last few are enough.
@@ -29,7 +31,17 @@ pub(crate) struct Shared {
     pub(crate) renewal: Renewal,
     /// In 0..=1: where in the renewal window this process renews.
     jitter: f64,
+    /// How many copies of the header there are to be, if the user says so.
+    copies: Option<usize>,
+    /// Whether `clock` is the system's, which can then be asked without a detour.
+    is_system_clock: bool,
 }
+
+/// How many there are in this process. It guards no other memory: a reading that is a little off makes a copy more or less.
+static ALIVE: AtomicUsize = AtomicUsize::new(0);
+
+/// With more authenticators than these, each has one copy of its header only.
+const MANY: usize = 64;
 
 /// What only renewals and refusals touch.
 #[derive(Default)]
@@ -44,7 +56,10 @@ impl Shared {
         clock: Arc<dyn Clock>,
         origins: Box<[Origin]>,
         jitter: f64,
+        copies: Option<usize>,
+        is_system_clock: bool,
     ) -> Self {
+        ALIVE.fetch_add(1, Ordering::Relaxed);
         Self {
             snapshot: ArcSwapOption::empty(),
             clock,
@@ -53,7 +68,20 @@ impl Shared {
             slow: Mutex::default(),
             renewal,
             jitter,
+            copies,
+            is_system_clock,
         }
+    }
+
+    /// The wall clock, for the path of every request.
+    #[inline]
+    pub(crate) fn coarse(&self) -> Timestamp {
+        if self.is_system_clock { SystemClock.coarse() } else { self.clock.coarse() }
+    }
+
+    fn copies(&self) -> usize {
+        let few = ALIVE.load(Ordering::Relaxed) <= MANY;
+        self.copies.unwrap_or_else(|| if few { one_for_each_cpu() } else { 1 })
     }
 
     /// One flight, from the wish to the published token.
@@ -143,8 +171,9 @@ impl Shared {
         if slow.refused.contains(&acquired.provenance.id) || (last != replaces && alive) {
             return false;
         }
+        let Acquired { token, provenance, .. } = acquired;
         let snapshot =
-            Snapshot::new(&acquired.token, last.next(), &acquired.provenance, self.jitter, now);
+            Snapshot::new(token, last.next(), provenance, self.jitter, self.copies(), now);
         let (generation, expires_at) = (snapshot.generation, snapshot.expires_at);
         slow.last_error = None;
         self.snapshot.store(Some(Arc::new(snapshot)));
@@ -222,14 +251,14 @@ impl Shared {
         let snapshot = self.snapshot.load();
         let snapshot = snapshot.as_ref().filter(|snapshot| Some(snapshot.generation) > after)?;
         let alive = snapshot.freshness_at(self.clock.now()) != Freshness::Expired;
-        alive.then(|| snapshot.authorization())
+        alive.then(|| snapshot.authorization())?
     }
 
     /// The token, alive or not, if it follows `after`.
     pub(crate) fn latest(&self, after: Option<Generation>) -> Option<Authorization> {
         let snapshot = self.snapshot.load();
         let snapshot = snapshot.as_ref().filter(|snapshot| Some(snapshot.generation) > after)?;
-        Some(snapshot.authorization())
+        snapshot.authorization()
     }
 
     pub(crate) fn generation(&self) -> Generation {
@@ -243,5 +272,11 @@ impl Shared {
     // Every change under this lock is a single store, so a poisoned one is as good as new.
     fn lock(&self) -> MutexGuard<'_, Slow> {
         self.slow.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        ALIVE.fetch_sub(1, Ordering::Relaxed);
     }
 }
