@@ -165,6 +165,13 @@ impl Holds {
         self.prune(now);
     }
 
+    /// A request that was given up for lost has brought a token after all.
+    pub(crate) fn found(&mut self) {
+        let stays = |hold: &Hold| hold.kind != FailureKind::Lost;
+        self.issuer.all = self.issuer.all.take().filter(stays);
+        self.issuer.proactive = self.issuer.proactive.take().filter(stays);
+    }
+
     /// Forgets what is over, so that the record does not grow with every secret and scope that was ever tried. The issuer's
     /// slot stays: it counts the requests that never left.
     pub(crate) fn prune(&mut self, now: Now) {

@@ -157,7 +157,11 @@ impl Record {
         if layout.schema > SCHEMA {
             return Err(RecordError::NewerSchema(layout.schema));
         }
-        serde_json::from_slice(bytes).map_err(malformed)
+        let record: Self = serde_json::from_slice(bytes).map_err(malformed)?;
+        if !record.ledger.is_sound() {
+            return Err(RecordError::Malformed("a window that no writer can have had".to_owned()));
+        }
+        Ok(record)
     }
 
     /// Where there is no room for all tokens, those go that end first: they can be had again, and what was spent cannot.
@@ -197,19 +201,27 @@ impl Record {
 
     /// The flight brought a token. Touches only its own flight, and nothing that a later spend left.
     pub(crate) fn settle_token(&mut self, flight: FlightId, token: StoredToken, terms: &Terms<'_>) {
-        let Some((sent, cause)) = self.close(flight, terms.identity.request, Outcome::Token) else {
-            return;
-        };
-        self.holds.clear(terms.identity, sent, terms.now);
-        if token.lifetime().whole() < SHORTEST && !terms.quota.windows().is_empty() {
-            let Terms { quota, .. } = terms;
-            let lifetime = token.lifetime_ms;
-            let detail = format!(
-                "the issuer's tokens live {lifetime} ms, and the quota is {quota}: it cannot keep up"
-            );
-            let failure = Failure::new(FailureKind::ShortLived, detail);
-            self.close(flight, terms.identity.request, Outcome::Failed(failure.kind));
-            self.hold_back(&failure, sent, cause, terms);
+        let was_lost =
+            self.ledger.spends().iter().any(|spend| {
+                spend.id == flight && spend.outcome == Outcome::Failed(FailureKind::Lost)
+            });
+        let closed = self.close(flight, terms.identity.request, Outcome::Token);
+        // Without its spend, which another process has taken away with the whole record, it is a token all the same.
+        if let Some((sent, cause)) = closed {
+            if was_lost {
+                self.holds.found();
+            }
+            self.holds.clear(terms.identity, sent, terms.now);
+            if token.lifetime().whole() < SHORTEST && !terms.quota.windows().is_empty() {
+                let Terms { quota, .. } = terms;
+                let lifetime = token.lifetime_ms;
+                let detail = format!(
+                    "the issuer's tokens live {lifetime} ms, and the quota is {quota}: it cannot keep up"
+                );
+                let failure = Failure::new(FailureKind::ShortLived, detail);
+                self.close(flight, terms.identity.request, Outcome::Failed(failure.kind));
+                self.hold_back(&failure, sent, cause, terms);
+            }
         }
         self.tokens.retain(|_, kept| kept.expires_at() > terms.now.wall);
         let kept = self.tokens.get(&terms.identity.request);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::calendar::Calendar;
-use super::spend::{Cause, Entry};
+use super::spend::{Cause, Entry, Time};
 use super::window::{EARLIER, LATER, Rule, Window};
 use crate::clock::{Now, Timestamp};
 
@@ -24,7 +24,8 @@ pub(super) struct Full {
 impl Window {
     /// How much of the limit is open to this cause.
     pub(super) fn share(&self, cause: Cause) -> u32 {
-        if cause.is_proactive() { self.limit() - self.reserve() } else { self.limit() }
+        let reserve = if cause.is_proactive() { self.reserve() } else { 0 };
+        self.limit().saturating_sub(reserve)
     }
 
     /// How many of `entries` it counts at `now`: in a calendar window, in the fuller of the periods that it may be.
@@ -36,14 +37,14 @@ impl Window {
         let count = |entry: &Entry| entry.count;
         match self.known_calendar() {
             Some((calendar, zone)) => {
-                let most = |now: Now| {
-                    let stretches = stretches(entries.clone(), now, count);
-                    let periods = periods(calendar, zone, now.wall);
+                let most = |time: Time| {
+                    let stretches = stretches(entries.clone(), time, count);
+                    let periods = periods(calendar, zone, time.now.wall);
                     periods.map(|period| within(&stretches, &period)).max()
                 };
                 at.all().filter_map(most).max().unwrap_or(0)
             }
-            None => sum(&leaving(entries, self, at.now, count)),
+            None => sum(&leaving(entries, self, at.time, count)),
         }
     }
 
@@ -61,6 +62,17 @@ impl Window {
         Some(Full { spent: self.spent(entries, at), until })
     }
 
+    /// When it will have more left, now that it counts `spent`; `None` if it has all.
+    pub(super) fn more<'a>(
+        &self,
+        entries: impl Iterator<Item = &'a Entry> + Clone,
+        spent: u32,
+        at: &Clocks,
+    ) -> Option<Timestamp> {
+        let full = spent.min(self.limit());
+        (full > 0).then(|| self.frees(entries, full, at, |entry| entry.count)).flatten()
+    }
+
     /// When it counts fewer than `share`, if it does not do so already.
     pub(super) fn frees<'a>(
         &self,
@@ -70,7 +82,7 @@ impl Window {
         count: impl Fn(&Entry) -> u32 + Copy,
     ) -> Option<Timestamp> {
         let Some((calendar, zone)) = self.known_calendar() else {
-            let leaving = leaving(entries, self, at.now, count);
+            let leaving = leaving(entries, self, at.time, count);
             let mut left = sum(&leaving);
             if left < share {
                 return None;
@@ -81,7 +93,7 @@ impl Window {
             });
         };
         let worlds: Vec<_> =
-            at.all().map(|now| (now.wall, stretches(entries.clone(), now, count))).collect();
+            at.all().map(|time| (time.now.wall, stretches(entries.clone(), time, count))).collect();
         let mut passed = Duration::ZERO;
         for _ in 0..PERIODS {
             let full = |(wall, stretches): &(Timestamp, Vec<Stretch>)| {
@@ -98,7 +110,7 @@ impl Window {
             };
             passed += worlds.iter().map(left).min().unwrap_or_default();
         }
-        (!passed.is_zero()).then(|| at.now.wall + passed)
+        (!passed.is_zero()).then(|| at.time.now.wall + passed)
     }
 
     /// The calendar of a window whose time zone is known here. Any other counts as a rolling window of the longest span, which
@@ -114,20 +126,22 @@ impl Window {
 /// What time it is here, and what else the time may be, where clocks were seen to disagree.
 #[derive(Clone, Debug)]
 pub(super) struct Clocks {
-    pub(super) now: Now,
+    pub(super) time: Time,
     pub(super) others: Vec<Timestamp>,
 }
 
 impl Clocks {
-    fn all(&self) -> impl Iterator<Item = Now> {
-        let boot = self.now.boot;
-        let others = self.others.iter().map(move |wall| Now { wall: *wall, boot });
-        std::iter::once(self.now).chain(others)
+    fn all(&self) -> impl Iterator<Item = Time> {
+        let Time { now, issuer } = self.time;
+        let others = self.others.iter().map(move |wall| Now { wall: *wall, ..now });
+        std::iter::once(now).chain(others).map(move |now| Time { now, issuer })
     }
 
     pub(super) fn after(&self, passed: Duration) -> Self {
-        let now = Now { wall: self.now.wall + passed, boot: self.now.boot + passed };
-        Self { now, others: self.others.iter().map(|wall| *wall + passed).collect() }
+        let Time { now, issuer } = self.time;
+        let now = Now { wall: now.wall + passed, boot: now.boot + passed };
+        let time = Time { now, issuer: issuer.map(|issuer| issuer + passed) };
+        Self { time, others: self.others.iter().map(|wall| *wall + passed).collect() }
     }
 }
 
@@ -147,10 +161,10 @@ type Stretch = ([Option<(Timestamp, Timestamp)>; 2], u32);
 
 fn stretches<'a>(
     entries: impl Iterator<Item = &'a Entry>,
-    now: Now,
+    time: Time,
     count: impl Fn(&Entry) -> u32,
 ) -> Vec<Stretch> {
-    entries.map(|entry| (entry.happened(now), count(entry))).collect()
+    entries.map(|entry| (entry.happened(time), count(entry))).collect()
 }
 
 /// How many requests may have happened in this period.
@@ -168,12 +182,12 @@ fn within(stretches: &[Stretch], period: &Range<Timestamp>) -> u32 {
 fn leaving<'a>(
     entries: impl Iterator<Item = &'a Entry>,
     window: &Window,
-    now: Now,
+    time: Time,
     count: impl Fn(&Entry) -> u32,
 ) -> Vec<(Timestamp, u32)> {
     let mut leaving: Vec<_> = entries
-        .map(|entry| (entry.leaves(window.span(), now), count(entry)))
-        .filter(|(leaves, count)| *leaves > now.wall && *count > 0)
+        .map(|entry| (entry.leaves(window.span(), time), count(entry)))
+        .filter(|(leaves, count)| *leaves > time.now.wall && *count > 0)
         .collect();
     leaving.sort_unstable();
     leaving

@@ -4,14 +4,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::count::{Clocks, Full};
 use super::said::{Said, Word, Words};
-use super::spend::{Cause, Entry, Outcome, Spend, millis};
-use super::window::{Human, Quota, Window};
+use super::spend::{Cause, Entry, Outcome, Spend, Time, millis};
+use super::window::{Human, LARGEST_LIMIT, Quota, Window};
 use crate::clock::{BootTime, Now, Timestamp};
 use crate::fingerprint::Fingerprint;
 use crate::id::FlightId;
@@ -27,6 +28,13 @@ const MERGED: usize = 512;
 
 /// Clocks that disagree, at most: those of the last spends.
 const CLOCKS: usize = 8;
+
+/// Windows of all writers, at most: those used last.
+const WINDOWS: usize = 32;
+
+/// An issuer's clock outside of the years 2000 to 2100 tells nothing.
+const DATES: Range<Timestamp> =
+    Timestamp::from_secs(946_684_800)..Timestamp::from_secs(4_102_444_800);
 
 /// By more than this.
 const DRIFT: Duration = Duration::from_secs(1);
@@ -67,6 +75,11 @@ struct Used {
 }
 
 impl Ledger {
+    /// Whether every window in it is one that a writer may have had.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.windows.iter().all(|used| used.window.is_sound())
+    }
+
     /// The last spends, oldest first.
     pub(crate) fn spends(&self) -> &[Spend] {
         &self.spends
@@ -87,7 +100,7 @@ impl Ledger {
         };
         // When one window lets it through, another may be full, which is not full now.
         let mut until = refusal.retry_at;
-        loop {
+        for _ in 0..WINDOWS {
             let then = clocks.after(until.saturating_since(now.wall));
             match self.refusal(&entries, quota, cause, &then) {
                 Some(next) if next.retry_at > until => until = next.retry_at,
@@ -111,7 +124,7 @@ impl Ledger {
             Some(Exhausted { why: rule, cause, retry_at: until })
         });
         let words = self.said.iter().filter_map(|word| {
-            let retry_at = word.ends(at.now)?;
+            let retry_at = word.ends(at.time.now)?;
             let left = word.left.saturating_sub(self.since(word));
             let reserve = if cause.is_proactive() { word.reserve() } else { 0 };
             (left <= reserve).then_some(Exhausted { why: Why::Word { left }, cause, retry_at })
@@ -130,6 +143,7 @@ impl Ledger {
     /// Counts requests of which only the number is known.
     pub(crate) fn append_unknown(&mut self, count: u32, quota: &Quota, now: Now) {
         self.note(quota, now);
+        let count = count.min(LARGEST_LIMIT);
         if count > 0 {
             self.merged.push(Entry::unknown(count, now));
         }
@@ -157,8 +171,9 @@ impl Ledger {
         quota: &Quota,
         now: Now,
     ) {
-        let Some(spend) = self.spends.iter_mut().find(|spend| spend.id == id) else { return };
-        if let Some(date) = said.date {
+        let Some(position) = self.spends.iter().position(|spend| spend.id == id) else { return };
+        let spend = &mut self.spends[position];
+        if let Some(date) = said.date.filter(|date| DATES.contains(date)) {
             spend.date(date, now);
             self.issuer_clock = Some((date, now.boot));
         }
@@ -166,7 +181,11 @@ impl Ledger {
         let longest = self.all_windows(quota).map(Window::span).max().unwrap_or_default();
         let mut elsewhere = refused;
         for bucket in &said.buckets {
-            self.said.take(bucket, id, decided, longest, now);
+            let known = self.said.after(&bucket.name);
+            let known =
+                known.and_then(|known| self.spends.iter().position(|spend| spend.id == known));
+            let is_later = known.is_none_or(|known| known < position);
+            self.said.take(bucket, id, decided, is_later, longest, now);
             // A window of the same limit is taken for the same rule.
             let (entries, clocks) = (self.entries(), self.clocks(now));
             elsewhere |= self.all_windows(quota).any(|window| {
@@ -195,7 +214,7 @@ impl Ledger {
                 && after.is_none_or(|after| spend.at >= after)
         };
         let last = self.spends.iter().rev().find(answers)?;
-        let until = last.entry().leaves(length, now);
+        let until = last.entry().leaves(length, self.time(now));
         (until > now.wall).then_some(until)
     }
 
@@ -210,11 +229,11 @@ impl Ledger {
             let left = window.limit().saturating_sub(spent);
             WindowUsage {
                 window: window.clone(),
-                spent,
+                spent: spent.min(window.limit()),
                 left,
                 left_proactive: left.saturating_sub(window.reserve()),
                 left_refused: left.min(window.refused_share().saturating_sub(refused)),
-                next_slot: window.frees(entries.iter(), spent.max(1), &clocks, |entry| entry.count),
+                next_slot: window.more(entries.iter(), spent, &clocks),
             }
         };
         self.all_windows(quota).map(usage).collect()
@@ -250,8 +269,8 @@ impl Ledger {
     pub(crate) fn next_slots(&self, quota: &Quota, now: Now) -> Vec<Option<Timestamp>> {
         let (entries, clocks) = (self.entries(), self.clocks(now));
         let slot = |window: &Window| {
-            let spent = window.spent(entries.iter(), &clocks).max(1);
-            window.frees(entries.iter(), spent, &clocks, |entry| entry.count)
+            let spent = window.spent(entries.iter(), &clocks);
+            window.more(entries.iter(), spent, &clocks)
         };
         self.all_windows(quota).map(slot).collect()
     }
@@ -268,18 +287,23 @@ impl Ledger {
         entries
     }
 
+    fn time(&self, now: Now) -> Time {
+        let issuer = self.issuer_clock.and_then(|(said, at)| Some(said + now.boot.since(at)?));
+        Time { now, issuer }
+    }
+
     /// What the time may be: within one boot, every clock that a spend was dated by goes on.
     fn clocks(&self, now: Now) -> Clocks {
+        let time = self.time(now);
         let mut others: Vec<Timestamp> = Vec::new();
-        let issuer = self.issuer_clock.and_then(|(said, at)| Some(said + now.boot.since(at)?));
         let spends = self.spends.iter().rev().filter_map(|spend| spend.time_now(now));
-        for time in issuer.into_iter().chain(spends) {
-            let known = |other: &Timestamp| time.apart(*other) <= DRIFT;
+        for other in time.issuer.into_iter().chain(spends) {
+            let known = |known: &Timestamp| other.apart(*known) <= DRIFT;
             if others.len() < CLOCKS && !known(&now.wall) && !others.iter().any(known) {
-                others.push(time);
+                others.push(other);
             }
         }
-        Clocks { now, others }
+        Clocks { time, others }
     }
 
     /// Requests that the issuer may not have counted when it gave its word.
@@ -308,12 +332,17 @@ impl Ledger {
     fn prune(&mut self, now: Now) {
         let longest = self.windows.iter().map(|used| used.window.span()).max().unwrap_or_default();
         let kept = millis(longest.saturating_add(KEPT_LONGER));
-        self.spends.retain(|spend| spend.entry().age(now) < kept);
-        self.merged.retain(|entry| entry.age(now) < kept);
-        self.windows.retain(|known| {
-            let since = Now { wall: known.used, boot: known.boot };
-            Entry::unknown(1, since).age(now) < kept
-        });
+        let time = self.time(now);
+        self.spends.retain(|spend| spend.entry().age(time) < kept);
+        self.merged.retain(|entry| entry.age(time) < kept);
+        let age =
+            |known: &Used| Entry::unknown(1, Now { wall: known.used, boot: known.boot }).age(time);
+        self.windows.retain(|known| age(known) < kept);
+        while self.windows.len() > WINDOWS {
+            let oldest = self.windows.iter().map(age).enumerate().max_by_key(|(_, age)| *age);
+            let Some((oldest, _)) = oldest else { break };
+            self.windows.remove(oldest);
+        }
         let noticed = |at: &Timestamp| millis(now.wall.saturating_since(*at)) < kept;
         self.elsewhere = self.elsewhere.filter(noticed);
     }
@@ -322,6 +351,7 @@ impl Ledger {
     /// them did.
     fn merge(&mut self, now: Now) {
         let surplus = self.spends.len().saturating_sub(WHOLE);
+        let time = self.time(now);
         if surplus == 0 {
             return;
         }
@@ -330,7 +360,7 @@ impl Ledger {
         for entry in old.into_iter().chain(surplus) {
             if let Some(last) = self.merged.last_mut() {
                 let both = last.merge(&entry);
-                if millis(both.width()) <= both.age(now) / WIDTH {
+                if millis(both.width()) <= both.age(time) / WIDTH {
                     *last = both;
                     continue;
                 }
@@ -341,7 +371,7 @@ impl Ledger {
             // Those whose merger costs least, for their age.
             let cost = |pair: &[Entry]| {
                 let both = pair[0].merge(&pair[1]);
-                millis(both.width()).saturating_mul(1000) / both.age(now).max(1)
+                millis(both.width()).saturating_mul(1000) / both.age(time).max(1)
             };
             let costs = self.merged.windows(2).map(cost).enumerate();
             let Some((first, _)) = costs.min_by_key(|(_, cost)| *cost) else { return };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::spend::millis;
+use super::spend::{SKEW, millis};
 use crate::clock::{BootTime, Now, Timestamp};
 use crate::id::FlightId;
 
@@ -51,10 +51,16 @@ pub(super) struct Word {
 }
 
 impl Word {
-    /// Until when it stands, if it still does. By the smaller of what both clocks say has passed.
+    /// Until when it stands, if it still does: by the smaller of what both clocks say has passed, or by the one that was not
+    /// set back. What another boot dated far into the future was dated by a wrong clock, and stands no more.
     pub(super) fn ends(&self, now: Now) -> Option<Timestamp> {
-        let wall = now.wall.as_millis().saturating_sub(self.said.as_millis()).max(0);
-        let passed = now.boot.since(self.boot).map_or(wall, |boot| wall.min(millis(boot)));
+        let wall = now.wall.as_millis().saturating_sub(self.said.as_millis());
+        let passed = match now.boot.since(self.boot) {
+            Some(boot) if wall < 0 => millis(boot),
+            Some(boot) => wall.min(millis(boot)),
+            None if wall < -millis(SKEW) => return None,
+            None => wall.max(0),
+        };
         let passed = Duration::from_millis(passed.unsigned_abs());
         let left = Duration::from_millis(self.lasts_ms).saturating_sub(passed);
         (!left.is_zero()).then(|| now.wall + left)
@@ -76,21 +82,23 @@ impl Words {
         self.0.is_empty()
     }
 
-    /// Takes an answer's word, which came at `now`, for the request `after` that was decided at `decided`. The word on a later
-    /// request stands.
+    /// The request whose answer had the last word on this bucket.
+    pub(super) fn after(&self, name: &str) -> Option<FlightId> {
+        self.0.iter().find(|word| word.name == name).map(|word| word.after)
+    }
+
+    /// Takes an answer's word, which came at `now`, for the request `after` that was decided at `decided`. If that was not
+    /// decided later than the one whose word is known, the lower of the two stands.
     pub(super) fn take(
         &mut self,
         bucket: &Bucket,
         after: FlightId,
         decided: Timestamp,
+        is_later: bool,
         longest: Duration,
         now: Now,
     ) {
         self.0.retain(|word| word.ends(now).is_some());
-        let known = self.0.iter().position(|word| word.name == bucket.name);
-        if known.is_some_and(|known| self.0[known].decided > decided) {
-            return;
-        }
         let lasts = bucket.resets_in.min(longest.max(LONGEST_WORD));
         let word = Word {
             name: bucket.name.clone(),
@@ -102,10 +110,16 @@ impl Words {
             boot: now.boot,
             lasts_ms: u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX),
         };
-        match known {
-            Some(known) => self.0[known] = word,
-            None if self.0.len() < KEPT => self.0.push(word),
-            None => {}
+        match self.0.iter_mut().find(|known| known.name == bucket.name) {
+            Some(known) if is_later => *known = word,
+            Some(known) => known.left = known.left.min(word.left),
+            None => self.0.push(word),
+        }
+        if self.0.len() > KEPT {
+            let most = self.0.iter().enumerate().max_by_key(|(_, word)| word.left);
+            if let Some((most, _)) = most {
+                self.0.remove(most);
+            }
         }
     }
 

@@ -11,7 +11,14 @@ use crate::fingerprint::Fingerprint;
 use crate::id::FlightId;
 
 /// Clocks that are no further apart than this are taken for equal.
-const SKEW: Duration = Duration::from_secs(60);
+pub(super) const SKEW: Duration = Duration::from_secs(60);
+
+/// What time it is here, and by the issuer's clock, if an answer since the machine was booted had a date.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Time {
+    pub(super) now: Now,
+    pub(super) issuer: Option<Timestamp>,
+}
 
 /// Why a token is requested.
 ///
@@ -73,8 +80,7 @@ pub(crate) struct Spend {
     /// When it was decided, which is before a byte was sent.
     pub(crate) at: Timestamp,
     pub(crate) boot: BootTime,
-    /// When it was decided by the issuer's clock, if its answer had a date: `at`, unless the two are more than a minute
-    /// apart.
+    /// When it was decided by the issuer's clock, if that is more than a minute off this machine's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) dated: Option<Timestamp>,
     pub(crate) cause: Cause,
@@ -99,11 +105,11 @@ impl Spend {
     }
 
     /// Takes the issuer's word for when it was decided, if its answer, which came at `now`, is dated more than a minute
-    /// before the decision or after the answer; otherwise the clock here is confirmed.
+    /// before the decision or after the answer.
     pub(super) fn date(&mut self, date: Timestamp, now: Now) {
         let agrees = date + SKEW >= self.at && date <= now.wall + SKEW;
         let took = now.boot.since(self.boot).unwrap_or_default();
-        self.dated = Some(if agrees { self.at } else { date - took });
+        self.dated = (!agrees).then(|| date - took);
     }
 
     /// What the time would be now if it was right when this one was decided, or answered, and if the machine was not booted
@@ -144,21 +150,28 @@ impl Entry {
 
     /// How old the last of them is, in milliseconds. Negative for one that is dated in the future, which counts.
     ///
-    /// Within one boot it is the smaller of what both clocks say, so that a clock that is set forward opens no slot. Over a
-    /// reboot there is only the wall clock, and the issuer's: if the two disagreed, either the wall clock is still as wrong
-    /// as it was, or it was set right. The smaller age counts, unless one of the two would mean that time ran backwards.
-    pub(super) fn age(&self, now: Now) -> i64 {
-        let since = |at: Timestamp| now.wall.as_millis().saturating_sub(at.as_millis());
-        let wall = since(self.last);
+    /// Within one boot it is the smaller of what both clocks say, so that a clock that is set forward opens no slot; where the
+    /// issuer's date has shown the wall clock to be wrong, the issuer's clock takes its place. Over a reboot there is the
+    /// issuer's clock, if it has been heard of since; and otherwise only the wall clock, which is still as wrong as it was, or
+    /// was set right, or is wrong in another way. The smaller age counts then, unless the clock was set back since, so that
+    /// the first is ruled out.
+    pub(super) fn age(&self, time: Time) -> i64 {
+        let Time { now, issuer } = time;
+        let since =
+            |then: Timestamp, now: Timestamp| now.as_millis().saturating_sub(then.as_millis());
+        let by_wall = since(self.last, now.wall);
+        let dated = self.dated.map(|(_, last)| last);
         if let Some(boot) = now.boot.since(self.boot) {
-            return wall.min(millis(boot));
+            let other =
+                dated.map_or(by_wall, |dated| issuer.map_or(i64::MAX, |at| since(dated, at)));
+            return other.min(millis(boot));
         }
-        let Some(dated) = self.dated.map(|(_, last)| since(last)) else { return wall };
-        let backwards = -millis(SKEW);
-        match (wall < backwards, dated < backwards) {
-            (true, false) => dated,
-            (false, true) => wall,
-            _ => wall.min(dated),
+        match (dated, issuer) {
+            (Some(dated), Some(issuer)) => since(dated, issuer),
+            (Some(dated), None) if by_wall < -millis(SKEW) => since(dated, now.wall),
+            (Some(dated), None) => by_wall.min(since(dated, now.wall)),
+            (None, Some(issuer)) => by_wall.min(since(self.last, issuer)),
+            (None, None) => by_wall,
         }
     }
 
@@ -178,31 +191,28 @@ impl Entry {
     }
 
     /// When they leave a rolling window of this span, as seen from `now`.
-    pub(super) fn leaves(&self, span: Duration, now: Now) -> Timestamp {
-        let left = millis(span).saturating_sub(self.age(now));
-        Timestamp::from_millis(now.wall.as_millis().saturating_add(left))
+    pub(super) fn leaves(&self, span: Duration, time: Time) -> Timestamp {
+        let left = millis(span).saturating_sub(self.age(time));
+        Timestamp::from_millis(time.now.wall.as_millis().saturating_add(left))
     }
 
     /// From when to when they happened, by this machine's clock as it stands now, and by the issuer's. What is dated in the
     /// future may just as well have happened now.
-    pub(super) fn happened(&self, now: Now) -> [Option<(Timestamp, Timestamp)>; 2] {
-        let age = self.age(now);
-        let last = Timestamp::from_millis(now.wall.as_millis().saturating_sub(age));
-        let here = (last.min(now.wall) - self.width(), last);
-        let dated = self.dated.filter(|(_, last)| {
-            // By a clock that is far ahead of this one it tells nothing over a reboot.
-            now.boot.id == self.boot.id || *last <= now.wall + SKEW
-        });
-        [Some(here), dated]
+    pub(super) fn happened(&self, time: Time) -> [Option<(Timestamp, Timestamp)>; 2] {
+        let wall = time.now.wall;
+        let last = Timestamp::from_millis(wall.as_millis().saturating_sub(self.age(time)));
+        let here = (last.min(wall) - self.width(), last);
+        [Some(here), self.dated.map(|(first, last)| (first.min(wall), last))]
     }
 
     /// Both as one entry. `later` stands behind this one in the ledger. No request of the two leaves a window sooner for
     /// that.
     pub(super) fn merge(&self, later: &Self) -> Self {
-        let dated = match (self.dated, later.dated) {
-            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
-            (one, None) | (None, one) => one,
-        };
+        // One that was not dated has its own date, for want of a better one.
+        let dates = |entry: &Self| entry.dated.unwrap_or((entry.first, entry.last));
+        let (one, other) = (dates(self), dates(later));
+        let is_dated = self.dated.or(later.dated).is_some();
+        let dated = is_dated.then(|| (one.0.min(other.0), one.1.max(other.1)));
         let boot = if self.boot.id == later.boot.id && self.boot.millis > later.boot.millis {
             self.boot
         } else {

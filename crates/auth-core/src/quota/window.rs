@@ -15,6 +15,7 @@ const SLACK: Duration = Duration::from_secs(60);
 /// A day of the issuer's may have 25 hours.
 const DAY_SLACK: Duration = HOUR;
 pub(crate) const LARGEST_LIMIT: u32 = 10_000;
+const MOST_WINDOWS: usize = 8;
 const LONGEST_PERIOD: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
 /// How many token requests the issuer allows.
@@ -120,6 +121,10 @@ impl Quota {
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        if self.windows.len() > MOST_WINDOWS {
+            let problem = format!("more than {MOST_WINDOWS} windows are more than a record keeps");
+            return Err(ConfigError::new("quota", problem));
+        }
         self.windows.iter().try_for_each(Window::check)
     }
 }
@@ -205,6 +210,17 @@ impl Window {
             Rule::Rolling { .. } => None,
             Rule::Calendar { calendar, zone } => Some((*calendar, zone.name())),
         }
+    }
+
+    /// Whether it is one that `check` lets through, on some machine.
+    pub(super) fn is_sound(&self) -> bool {
+        let period = self.period();
+        (1..=LARGEST_LIMIT).contains(&self.limit)
+            && self.reserve < self.limit
+            && (1..=self.limit).contains(&self.refused)
+            && period >= Duration::from_secs(1)
+            && period <= LONGEST_PERIOD
+            && self.span() <= LONGEST_PERIOD + DAY
     }
 
     fn check(&self) -> Result<(), ConfigError> {

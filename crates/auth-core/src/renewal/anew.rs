@@ -2,7 +2,7 @@
 
 use super::run::Renewal;
 use crate::error::Error;
-use crate::quota::Window;
+use crate::quota::window::LARGEST_LIMIT;
 use crate::record::{Record, StoredToken};
 use crate::token::{Freshness, Snapshot};
 
@@ -15,8 +15,8 @@ impl Renewal {
         snapshot: Option<&Snapshot>,
     ) -> Result<(), Error> {
         let now = self.clock.now();
-        let whole = || self.quota.windows().iter().map(Window::limit).max().unwrap_or(0);
-        let spent = spent.unwrap_or_else(whole);
+        // The largest limit that there is: others may hold the same client to another quota.
+        let spent = spent.unwrap_or(LARGEST_LIMIT);
         let mut record = Record::new();
         record.ledger.append_unknown(spent, &self.quota, now);
         let alive = snapshot.filter(|snapshot| {

@@ -49,7 +49,9 @@ fn a_spend_by_a_clock_that_stays_wrong_counts_all_the_same() {
             Now { wall: Timestamp::from_millis(right.wall.as_millis() + off), ..right }
         };
         assert!(ledger.decide(&quota, Cause::Start, wrong(60_000)).is_err(), "{off}");
-        let next = wrong(millis(25 * HOUR));
+        // One that is behind cannot be told from one that was set, before the issuer has been heard: it waits longer.
+        let longer = Duration::from_millis(u64::try_from(-off).unwrap_or(0));
+        let next = wrong(millis(25 * HOUR + longer));
         assert_eq!(ledger.decide(&quota, Cause::Start, next), Ok(()), "{off}");
     }
 }
@@ -101,4 +103,72 @@ fn a_calendar_in_a_time_zone_that_is_unknown_here_counts_as_a_rolling_window_of_
     let none = Quota::unlimited();
     let refusal = ledger.decide(&none, Cause::Start, now(millis(24 * HOUR))).unwrap_err();
     assert_eq!(refusal.retry_at, now(25 * 3_600_000 + 170_000).wall);
+}
+
+/// One spend, dated by the issuer, by a clock that was `before` off; then a reboot after which it is `after` off.
+fn over_a_reboot(
+    quota: &Quota,
+    before: i64,
+    after: i64,
+    passed: Duration,
+) -> Result<(), Exhausted> {
+    let wrong = |now: Now, off: i64| Now {
+        wall: Timestamp::from_millis(now.wall.as_millis() + off),
+        ..now
+    };
+    let mut ledger = Ledger::default();
+    let first = wrong(now(0), before);
+    let spend = spend(first, Cause::Start);
+    ledger.append(spend.clone(), quota, first);
+    dated(&mut ledger, &spend, now(0).wall, quota, first);
+    ledger.decide(quota, Cause::Start, wrong(rebooted(now(millis(passed))), after))
+}
+
+#[test]
+fn clocks_that_are_behind_open_nothing_over_a_reboot() {
+    let hours = |hours: i64| hours * 3_600_000;
+    let half = HOUR / 2;
+    assert!(over_a_reboot(&Quota::per_hour(1), hours(-2), hours(-1), half).is_err());
+    assert!(over_a_reboot(&Quota::per_day(1), hours(-30), hours(-2), HOUR).is_err());
+    // 22:13 UTC: yesterday by a clock that is 23 hours behind, and still so after the reboot.
+    let day = Quota::calendar(1, super::super::super::Calendar::Day);
+    for behind in [1, 2, 12, 23, 30] {
+        for minutes in [1, 30, 100] {
+            let passed = Duration::from_secs(minutes * 60);
+            let decided = over_a_reboot(&day, hours(-behind), hours(-behind), passed);
+            assert!(decided.is_err(), "{behind} h behind, {minutes} min later");
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_ran_ahead_and_was_set_right_withholds_nothing_that_the_issuer_has_dated() {
+    let quota = Quota::per_day(1);
+    let (mut ledger, _) = by_a_clock_that_is(millis(DAYS), true);
+    assert!(ledger.decide(&quota, Cause::Start, now(millis(24 * HOUR))).is_err());
+    let next = now(millis(25 * HOUR));
+    assert_eq!(ledger.decide(&quota, Cause::Start, next), Ok(()));
+    ledger.append(spend(next, Cause::Start), &quota, next);
+    assert!(ledger.decide(&quota, Cause::Start, now(millis(26 * HOUR))).is_err());
+}
+
+#[test]
+fn a_date_far_in_the_future_takes_no_time_to_refuse() {
+    let quota = Quota::calendar(1, super::super::super::Calendar::Hour);
+    let (mut ledger, _) = by_a_clock_that_is(0, false);
+    ledger.spends[0].at = Timestamp::from_secs(32_000_000_000);
+    let refusal = ledger.decide(&quota, Cause::Start, rebooted(now(0))).unwrap_err();
+    assert!(refusal.retry_at > now(0).wall);
+}
+
+#[test]
+fn a_record_with_an_impossible_window_is_not_sound() {
+    let mut ledger = Ledger::default();
+    ledger.note(&Quota::per_day(1), now(0));
+    assert!(ledger.is_sound());
+    for (member, value) in [("limit", 0), ("reserve", 5), ("refused", 0), ("period_ms", 0)] {
+        let mut json = serde_json::to_value(&ledger).unwrap();
+        json["windows"][0][member] = value.into();
+        assert!(!serde_json::from_value::<Ledger>(json).unwrap().is_sound(), "{member}");
+    }
 }

@@ -42,11 +42,37 @@ fn a_merged_entry_counts_as_the_last_of_its_spends() {
     // Whichever of the two has the later date, by whichever clock.
     for _ in 0..2 {
         let both = early.merge(&late);
-        let at = now(100_000);
+        let at = Time { now: now(100_000), issuer: None };
         assert_eq!((both.count, both.refused), (2, 1));
         assert_eq!(both.age(at), early.age(at).min(late.age(at)));
         std::mem::swap(&mut early, &mut late);
     }
+}
+
+/// Dated and undated ones in one entry, by a clock that ran ahead; then a reboot with the right clock.
+#[test]
+fn an_undated_spend_does_not_leave_with_a_dated_one_that_it_was_merged_with() {
+    const DAY: i64 = DAY_MS;
+    let quota = Quota::rolling(300, Duration::from_secs(30 * 86_400));
+    let mut ledger = Ledger::default();
+    let mut put = |at: i64, is_dated: bool| {
+        let ahead = Now { wall: now(at + 40 * DAY).wall, ..now(at) };
+        assert_eq!(ledger.decide(&quota, Cause::Start, ahead), Ok(()));
+        let spend = spend(ahead, Cause::Start);
+        ledger.append(spend.clone(), &quota, ahead);
+        if is_dated {
+            let said = Said { date: Some(now(at).wall), buckets: Vec::new() };
+            ledger.heed(spend.id, &said, false, &quota, ahead);
+        }
+    };
+    put(0, true);
+    (0..40).for_each(|n| put(DAY / 4 + n * 1000, false));
+    (0..256).for_each(|n| put(10 * DAY + n * 1000, true));
+    assert!(ledger.merged.len() < 41, "they are merged");
+    let booted = BootTime { id: BootId::fixed(2), millis: 1000 };
+    let then = Now { boot: booted, ..now(30 * DAY + 120_000) };
+    let left = ledger.usage(&quota, then)[0].left;
+    assert!(left <= 300 - 296, "{left} left, and the issuer has 296 in its window");
 }
 
 proptest! {

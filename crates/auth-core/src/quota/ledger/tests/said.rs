@@ -65,6 +65,39 @@ fn an_answer_that_comes_late_does_not_undo_the_word_on_a_later_request() {
 }
 
 #[test]
+fn of_two_words_on_one_bucket_the_lower_stands_unless_the_higher_is_on_a_later_request() {
+    let quota = Quota::per_day(10);
+    let mut ledger = Ledger::default();
+    let (first, second) = (spend(now(0), Cause::Start), spend(now(10), Cause::Start));
+    ledger.append(first.clone(), &quota, now(0));
+    ledger.append(second.clone(), &quota, now(10));
+    says(&mut ledger, &second, bucket(None, 1, 3600), &quota, now(20));
+    says(&mut ledger, &first, bucket(None, 0, 3600), &quota, now(30));
+    assert!(ledger.decide(&quota, Cause::Start, now(40)).is_err());
+    let third = spend(now(50), Cause::Start);
+    ledger.append(third.clone(), &quota, now(50));
+    says(&mut ledger, &third, bucket(None, 5, 3600), &quota, now(60));
+    assert_eq!(ledger.decide(&quota, Cause::Start, now(70)), Ok(()));
+    // Twice in one answer.
+    let said = Said { date: None, buckets: vec![bucket(None, 0, 3600), bucket(None, 9, 3600)] };
+    ledger.heed(third.id, &said, false, &quota, now(80));
+    assert!(ledger.decide(&quota, Cause::Start, now(90)).is_err());
+}
+
+#[test]
+fn a_word_by_a_clock_that_ran_ahead_ends_when_its_time_has_passed() {
+    let quota = Quota::per_day(10);
+    let mut ledger = Ledger::default();
+    let ahead = Now { wall: now(365 * DAY_MS).wall, ..now(0) };
+    let spend = spend(ahead, Cause::Start);
+    ledger.append(spend.clone(), &quota, ahead);
+    says(&mut ledger, &spend, bucket(None, 0, 43_200), &quota, ahead);
+    let refusal = ledger.decide(&quota, Cause::Start, now(3_600_000)).unwrap_err();
+    assert_eq!(refusal.retry_at, now(43_200_000).wall);
+    assert_eq!(ledger.decide(&quota, Cause::Start, now(43_200_000)), Ok(()));
+}
+
+#[test]
 fn a_word_that_agrees_with_the_ledger_accuses_nobody() {
     let quota = Quota::per_day(10);
     assert_eq!(told(&quota, bucket(Some(10), 9, 3600)).elsewhere(), None);
