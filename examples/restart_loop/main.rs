@@ -54,7 +54,7 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     println!(
         "restart_loop: {PROCESSES} processes, {killed} killed, {requests} token requests, {QUOTA} allowed"
     );
-    let held = requests <= u64::from(QUOTA) && failed_with_a_token == 0;
+    let held = (1..=u64::from(QUOTA)).contains(&requests) && failed_with_a_token == 0;
     Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -49,7 +49,8 @@ pub(crate) struct Record {
     pub(crate) holds: Holds,
     #[serde(default)]
     pub(crate) tokens: BTreeMap<Fingerprint, StoredToken>,
-    /// What a newer version wrote down: kept as it is.
+    /// What a newer version wrote down here, or in the ledger, is kept as it is. One that needs more in another place raises
+    /// the number of the schema.
     #[serde(flatten)]
     others: BTreeMap<String, serde_json::Value>,
 }
