@@ -11,8 +11,11 @@
 pub mod clock;
 pub mod contended;
 pub mod credential;
+pub mod end_to_end;
 pub mod headers;
 pub mod hit;
+pub mod layer;
+pub mod loopback;
 pub mod refresh;
 pub mod section;
 pub mod stats;
