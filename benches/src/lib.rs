@@ -8,15 +8,20 @@
 //! wall clock and its CPU clock tell; where a measurement has calm rounds, only they count. Read the ratios: the
 //! nanoseconds are those of one machine.
 
+pub mod child;
 pub mod clock;
 pub mod contended;
 pub mod credential;
 pub mod end_to_end;
 pub mod headers;
+pub mod herd;
 pub mod hit;
+pub mod instructions;
 pub mod layer;
 pub mod loopback;
+pub mod picture;
 pub mod refresh;
+pub mod scale;
 pub mod section;
 pub mod stats;
 pub mod threads;

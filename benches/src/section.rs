@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write};
 
+use crate::picture::Bar;
+
 /// How long a measurement may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
@@ -41,6 +43,8 @@ pub struct Section {
     pub tables: Vec<Table>,
     /// What else there is to say, a line each.
     pub notes: Vec<String>,
+    /// What the picture shows.
+    pub bars: Vec<Bar>,
     /// What the last lines of the report say.
     pub ratios: Vec<(&'static str, f64)>,
 }
