@@ -66,7 +66,8 @@ pub fn round(case: &Case, threads: usize, calls: u64) -> Round {
     summary(&laps, calls, alone)
 }
 
-fn summary(laps: &[Lap], calls: u64, alone: bool) -> Round {
+/// What came of the threads' laps of so many calls each; whether each thread was to have a core for itself.
+pub fn summary(laps: &[Lap], calls: u64, alone: bool) -> Round {
     let threads = laps.len() as f64;
     let calls = calls as f64;
     let nanoseconds = |length: Duration| length.as_nanos() as f64;

@@ -55,14 +55,19 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{section}");
         sections.push(section);
     }
-    let peers = if has("--peers") { Some(peers()?) } else { None };
+    // Their build needs the registry: what was measured here is worth reporting without them, too.
+    let peers = has("--peers").then(peers).transpose();
+    let (peers, failed) = match peers {
+        Ok(peers) => (peers, None),
+        Err(error) => (None, Some(error)),
+    };
     if scale == Scale::Whole && all {
         write(&machine, &sections, peers.as_deref())?;
     }
     for (name, value) in sections.iter().flat_map(|section| &section.ratios) {
         println!("ratio {name} {value:.3}");
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
 
 fn write(machine: &str, sections: &[Section], peers: Option<&str>) -> Result<(), Box<dyn Error>> {
