@@ -17,7 +17,7 @@ use crate::headers::{self, FLOOR, TRY};
 use crate::hit::Rounds;
 use crate::section::{Scale, Section, Table};
 use crate::stats::median;
-use crate::threads::{calls_in, core_count, pin, round};
+use crate::threads::{calls_in, core_count, pin, pinned, round};
 use crate::work::Case;
 
 const THREADS: [usize; 5] = [1, 2, 4, 8, 16];
@@ -202,18 +202,20 @@ fn dropped_elsewhere(authenticator: &Authenticator, scale: Scale) -> Table {
     let (private, shared) =
         (credential::header(), arc_swap::ArcSwap::from_pointee(credential::header()));
     let mut rounds = [FLOOR, "arc_swap", TRY].map(|name| (name, Vec::new()));
-    for _ in 0..count {
-        let lengths = [
-            handed_over(handfuls, || private.clone()),
-            handed_over(handfuls, || HeaderValue::clone(&shared.load())),
-            handed_over(handfuls, || {
-                authenticator.try_authorization().expect("fresh").into_header()
-            }),
-        ];
-        for ((_, rounds), length) in rounds.iter_mut().zip(lengths) {
-            rounds.push(length);
+    pinned(|| {
+        for _ in 0..count {
+            let lengths = [
+                handed_over(handfuls, || private.clone()),
+                handed_over(handfuls, || HeaderValue::clone(&shared.load())),
+                handed_over(handfuls, || {
+                    authenticator.try_authorization().expect("fresh").into_header()
+                }),
+            ];
+            for ((_, rounds), length) in rounds.iter_mut().zip(lengths) {
+                rounds.push(length);
+            }
         }
-    }
+    });
     let floor = median(&rounds[0].1);
     let mut table = Table::new(["dropped elsewhere", "ns", "to the floor"]);
     for (name, lengths) in rounds {
@@ -238,7 +240,6 @@ fn handed_over(handfuls: usize, mut header: impl FnMut() -> HeaderValue) -> f64 
         });
         // Dropped at the end of this closure, which ends the other thread.
         let filled = filled;
-        pin(0);
         for _ in 0..4 {
             filled.send(Vec::with_capacity(HANDFUL)).expect("it listens");
         }

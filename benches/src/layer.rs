@@ -20,7 +20,7 @@ use crate::clock::Stopwatch;
 use crate::credential::{self, API};
 use crate::hit::Rounds;
 use crate::section::{Scale, Section, Table};
-use crate::threads::{Round, pin};
+use crate::threads::{Round, pinned};
 use crate::work::at_once;
 
 type Body = Full<Bytes>;
@@ -50,17 +50,18 @@ pub fn layer(scale: Scale) -> Section {
     let ours = client().with(AuthMiddleware::new(authenticator)).with(Answers).build();
 
     let mut rows = Rows::default();
-    pin(0);
-    for _ in 0..count {
-        for headers in [0, HEADERS.len()] {
-            rows.push(NOOP, headers, through(Noop, headers, calls));
-            rows.push("SetRequestHeader", headers, through(fixed.clone(), headers, calls));
-            rows.push(NEVER, headers, through(never.clone(), headers, calls));
-            rows.push(AUTO, headers, through(auto.clone(), headers, calls));
+    pinned(|| {
+        for _ in 0..count {
+            for headers in [0, HEADERS.len()] {
+                rows.push(NOOP, headers, through(Noop, headers, calls));
+                rows.push("SetRequestHeader", headers, through(fixed.clone(), headers, calls));
+                rows.push(NEVER, headers, through(never.clone(), headers, calls));
+                rows.push(AUTO, headers, through(auto.clone(), headers, calls));
+            }
+            rows.push(BARE, 0, sent(&bare, calls));
+            rows.push(MIDDLEWARE, 0, sent(&ours, calls));
         }
-        rows.push(BARE, 0, sent(&bare, calls));
-        rows.push(MIDDLEWARE, 0, sent(&ours, calls));
-    }
+    });
 
     let mut section = Section::new("layer: around a service that does nothing", METHOD);
     let mut table = Table::new(["case", "headers", "ns", "over the bare one", "calm rounds"]);

@@ -1,7 +1,7 @@
 //! Rounds: the same work on some threads at once, pinned, with a common start.
 
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Barrier, LazyLock};
 use std::thread;
 use std::time::Duration;
 
@@ -13,9 +13,11 @@ use crate::work::{Case, block_on};
 /// Before the figures, this share of the calls warms up.
 const WARM_UP: u64 = 20;
 
-/// The cores that this process may run on.
-pub fn cores() -> Vec<CoreId> {
-    core_affinity::get_core_ids().filter(|cores| !cores.is_empty()).unwrap_or_default()
+/// The cores that this process may run on; asked once, before any thread is pinned.
+pub fn cores() -> &'static [CoreId] {
+    static CORES: LazyLock<Vec<CoreId>> =
+        LazyLock::new(|| core_affinity::get_core_ids().unwrap_or_default());
+    &CORES
 }
 
 /// How many cores there are to measure on; at least one.
@@ -23,12 +25,24 @@ pub fn core_count() -> usize {
     cores().len().max(1)
 }
 
-/// Keeps this thread on one core: the first, the second, and so on, all over again.
+/// Keeps this thread on one core: the first, the second, and so on, all over again. Whatever it starts stays there too, so
+/// the main thread is never pinned.
 pub fn pin(thread: usize) {
     let cores = cores();
     if !cores.is_empty() {
         core_affinity::set_for_current(cores[thread % cores.len()]);
     }
+}
+
+/// Does this on a pinned thread of its own.
+pub fn pinned<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            pin(0);
+            work()
+        });
+        thread.join().expect("no measurement panics")
+    })
 }
 
 /// What came of a round.
