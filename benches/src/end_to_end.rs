@@ -35,7 +35,7 @@ which makes two pairs. The spread is that of the last static slice of such four 
 
 /// Both clients, against themselves with a static header.
 pub fn end_to_end(scale: Scale) -> Section {
-    let (fours, length) = scale.pick((1, 10), (17, 200));
+    let (fours, length) = scale.pick((1, 10), (50, 60));
     let length = Duration::from_millis(length);
     let api = Api::start();
     let authenticator = credential::builder(&Issuer::new()).origin(api.url());

@@ -8,13 +8,15 @@ use crate::child::{number, run, this};
 use crate::credential::{self, Issuer};
 use crate::headers;
 use crate::section::{Scale, Section, Table};
+use crate::threads::pinned;
 use crate::work::block_on;
 
 pub(crate) const NAME: &str = "instructions";
 
 const METHOD: &str = "Instructions per call of the cases of `hit`, one thread, counted by callgrind: what a run with more calls \
-took more than one with fewer. Unlike the times they hardly differ from run to run. The clock stands still in these runs, since \
-valgrind hides the one that is read without a system call: reading it is not in the figures.";
+took more than one with fewer. Unlike the times they hardly differ from run to run. valgrind hides what the kernel lets a process \
+read without a system call: so the clock stands still in these runs, which have one core, and the figures leave out what it costs \
+to read the clock and, on several cores, to ask on which of them a call runs.";
 
 /// The hot path, in instructions.
 pub fn instructions(scale: Scale) -> Section {
@@ -51,7 +53,9 @@ pub fn instructions(scale: Scale) -> Section {
 fn count(case: usize, calls: u64) -> Option<u64> {
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(this());
-    let output = run(&mut command, NAME, &[&case.to_string(), &calls.to_string()]);
+    let arguments = [case.to_string(), calls.to_string()];
+    // A process that is started by a pinned thread has one core.
+    let output = pinned(|| run(&mut command, NAME, &arguments.each_ref().map(String::as_str)));
     let text = String::from_utf8_lossy(&output.stderr);
     let collected = text.lines().find_map(|line| line.split("Collected : ").nth(1))?;
     output.status.success().then(|| collected.trim().parse().ok()).flatten()
