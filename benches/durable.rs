@@ -19,19 +19,21 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use auth_core::{
-    Authenticator, BootId, BootTime, BoxFuture, ClientCredentials, Clock, FileStore, LedgerKey,
-    MemoryStore, Now, Quota, Store, StoreError, Stored, SystemClock, Timestamp, Transport,
-    TransportError, Version, VersionedCell, Written,
+    Authenticator, BootId, BootTime, BoxFuture, Builder, Clock, FileStore, LedgerKey, MemoryStore,
+    Now, Quota, Store, StoreError, Stored, SystemClock, Timestamp, Transport, TransportError,
+    Version, VersionedCell, Written,
 };
+use benches::clock::now;
+use benches::credential::{self, Issuer};
+use benches::stats;
 use bytes::Bytes;
 use http::{Request, Response};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-const TOKEN_LENGTH: usize = 1024;
 const DAY: Duration = Duration::from_secs(86_400);
 /// The largest quota that there is.
 const LIMIT: u32 = 10_000;
@@ -74,18 +76,16 @@ const PLACE: &str = env!("CARGO_TARGET_TMPDIR");
 
 struct Bench {
     runtime: Runtime,
-    issuer: Arc<Issuer>,
+    asked: Asked,
     writes: Arc<AtomicUsize>,
     plain_writes: AtomicUsize,
 }
 
 impl Bench {
     fn new() -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         Self {
-            runtime,
-            issuer: Arc::default(),
+            runtime: credential::runtime(),
+            asked: Asked { issuer: Issuer::new(), at: Arc::default() },
             writes: Arc::default(),
             plain_writes: AtomicUsize::new(0),
         }
@@ -97,8 +97,8 @@ impl Bench {
             let directory = directory_of_its_own();
             self.spends(directory.path(), &mut sent, &mut done, &mut plain);
         }
-        print("spend, to the first byte", &mut sent, "a plain write", &mut plain);
-        print("spend, to the token", &mut done, "a plain write", &mut plain);
+        print("spend, to the first byte", &sent, "a plain write", &plain);
+        print("spend, to the token", &done, "a plain write", &plain);
     }
 
     /// Some spends by one authenticator, and as many writes of a file that is as large as the record then is.
@@ -113,14 +113,14 @@ impl Bench {
         // The first token of a process may be another's.
         self.runtime.block_on(authenticator.authorization()).expect("a token");
         for _ in 0..SPENDS {
-            let requests = self.issuer.requests.load(Relaxed);
+            let requests = self.asked.issuer.requests();
             let (_, length) = timed(|| {
-                let started = self.issuer.watch();
+                let started = now();
                 self.runtime.block_on(authenticator.renew()).expect("a token");
-                sent.push(started.sent_after());
+                sent.push(self.asked.at() - started);
             });
             done.push(length);
-            assert_eq!(self.issuer.requests.load(Relaxed), requests + 1);
+            assert_eq!(self.asked.issuer.requests(), requests + 1);
         }
         let bytes = fs::read(record(directory)).expect("a record");
         let other = directory_of_its_own();
@@ -153,17 +153,17 @@ impl Bench {
             assert!(status.store_error.is_none() && status.windows[0].spent > 0, "{status}");
             statuses.push(length);
         }
-        print_alone("full, first status", &mut statuses);
+        print_alone("full, first status", &statuses);
         let (mut sent, mut done, mut plain) = (Vec::new(), Vec::new(), Vec::new());
         self.spends(directory.path(), &mut sent, &mut done, &mut plain);
-        print("full, spend, to the first byte", &mut sent, "a plain write", &mut plain);
-        print("full, spend, to the token", &mut done, "a plain write", &mut plain);
+        print("full, spend, to the first byte", &sent, "a plain write", &plain);
+        print("full, spend, to the token", &done, "a plain write", &plain);
     }
 
     /// Fresh authenticators that find a token.
     fn open(&self, name: &str, directory: &Path, scale: &Scale) {
         let (mut adopted, mut plain) = (Vec::new(), Vec::new());
-        let requests = self.issuer.requests.load(Relaxed);
+        let requests = self.asked.issuer.requests();
         for _ in 0..scale.openings {
             let (_, length) = timed(|| {
                 let authenticator = self.authenticator(directory);
@@ -174,19 +174,15 @@ impl Bench {
             let (_, length) = timed(|| fs::read(record).expect("a record"));
             plain.push(length);
         }
-        assert_eq!(self.issuer.requests.load(Relaxed), requests, "all are adopted");
-        print(name, &mut adopted, "a plain read", &mut plain);
+        assert_eq!(self.asked.issuer.requests(), requests, "all are adopted");
+        print(name, &adopted, "a plain read", &plain);
     }
 
     /// Spends of the last day, which were made in memory, and then put down.
     fn fill(&self, directory: &Path, spends: u32) {
-        let (memory, clock) = (Kept::default(), Behind::default());
-        let authenticator = builder()
-            .store(Store::new(memory.clone()))
-            .transport(self.issuer.clone())
-            .clock(clock.clone())
-            .build()
-            .expect("the settings are good");
+        let (memory, clock) = (Seen::new(MemoryStore::new(), Arc::default()), Behind::default());
+        let builder = self.builder().store(Store::new(memory.clone())).clock(clock.clone());
+        let authenticator = builder.build().expect("the settings are good");
         let mut filling = Duration::ZERO;
         for spend in 0..spends {
             if filling > FILLING {
@@ -200,7 +196,7 @@ impl Bench {
         }
         let key = memory.key.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let key = key.expect("it was asked");
-        let stored = self.runtime.block_on(memory.memory.read(&key)).expect("memory does not fail");
+        let stored = self.runtime.block_on(memory.read(&key)).expect("memory does not fail");
         let record = stored.expect("it was written").record;
         let files = FileStore::new(directory).expect("a directory");
         let written = self.runtime.block_on(files.write(&key, None, record)).expect("a write");
@@ -209,17 +205,14 @@ impl Bench {
 
     fn authenticator(&self, directory: &Path) -> Authenticator {
         let files = FileStore::new(directory).expect("a directory");
-        let store = Counted { files, writes: self.writes.clone() };
-        let builder = builder().store(Store::new(store)).transport(self.issuer.clone());
-        builder.build().expect("the settings are good")
+        let store = Store::new(Seen::new(files, self.writes.clone()));
+        self.builder().store(store).build().expect("the settings are good")
     }
-}
 
-fn builder() -> auth_core::Builder {
-    let credentials = ClientCredentials::new("client", "secret")
-        .token_endpoint("https://issuer.example/oauth/token")
-        .audience("https://api.example");
-    Authenticator::builder(credentials).quota(Quota::per_day(LIMIT))
+    fn builder(&self) -> Builder {
+        let builder = credential::builder(&self.asked.issuer).transport(self.asked.clone());
+        builder.quota(Quota::per_day(LIMIT))
+    }
 }
 
 fn directory_of_its_own() -> TempDir {
@@ -241,93 +234,79 @@ fn plain_write(directory: &Path, bytes: &[u8]) {
     File::open(directory).expect("a directory").sync_all().expect("a sync");
 }
 
-#[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
-fn now() -> std::time::Instant {
-    std::time::Instant::now()
-}
-
 fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let started = now();
     let result = work();
     (result, started.elapsed())
 }
 
-/// The value that this share of the lengths does not exceed.
-fn quantile(lengths: &mut [Duration], percent: usize) -> f64 {
-    lengths.sort_unstable();
-    lengths[(lengths.len() * percent / 100).min(lengths.len() - 1)].as_secs_f64() * 1000.0
+/// In milliseconds.
+fn quantile(lengths: &[Duration], share: f64) -> f64 {
+    let millis: Vec<_> = lengths.iter().map(|length| length.as_secs_f64() * 1000.0).collect();
+    stats::quantile(&millis, share)
 }
 
-fn print_alone(name: &str, lengths: &mut [Duration]) {
+fn print_alone(name: &str, lengths: &[Duration]) {
     println!(
         "{name}: p50 {:.3} ms, p99 {:.3} ms, {} times",
-        quantile(lengths, 50),
-        quantile(lengths, 99),
+        quantile(lengths, 0.5),
+        quantile(lengths, 0.99),
         lengths.len()
     );
 }
 
-fn print(name: &str, lengths: &mut [Duration], baseline: &str, plain: &mut [Duration]) {
+fn print(name: &str, lengths: &[Duration], baseline: &str, plain: &[Duration]) {
     print_alone(name, lengths);
     println!(
         "  ratio to {baseline}: p50 {:.2}, p99 {:.2} ({:.3} ms, {:.3} ms)",
-        quantile(lengths, 50) / quantile(plain, 50),
-        quantile(lengths, 99) / quantile(plain, 99),
-        quantile(plain, 50),
-        quantile(plain, 99)
+        quantile(lengths, 0.5) / quantile(plain, 0.5),
+        quantile(lengths, 0.99) / quantile(plain, 0.99),
+        quantile(plain, 0.5),
+        quantile(plain, 0.99)
     );
 }
 
-/// Answers at once, and knows when it was asked.
-#[derive(Debug, Default)]
-struct Issuer {
-    requests: AtomicUsize,
-    asked: Mutex<Option<std::time::Instant>>,
+/// The issuer of this process, and when it was asked last.
+#[derive(Clone, Debug)]
+struct Asked {
+    issuer: Arc<Issuer>,
+    at: Arc<Mutex<Option<Instant>>>,
 }
 
-struct Watch<'a> {
-    issuer: &'a Issuer,
-    started: std::time::Instant,
-}
-
-impl Issuer {
-    fn watch(&self) -> Watch<'_> {
-        Watch { issuer: self, started: now() }
+impl Asked {
+    fn at(&self) -> Instant {
+        self.at.lock().unwrap_or_else(PoisonError::into_inner).expect("it was asked")
     }
 }
 
-impl Watch<'_> {
-    fn sent_after(&self) -> Duration {
-        let asked = self.issuer.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.expect("it was asked") - self.started
-    }
-}
-
-impl Transport for Issuer {
+impl Transport for Asked {
     fn send(
         &self,
-        _: Request<Bytes>,
-        _: Duration,
+        request: Request<Bytes>,
+        within: Duration,
     ) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
-        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(now());
-        self.requests.fetch_add(1, Relaxed);
-        let token = "e".repeat(TOKEN_LENGTH);
-        let body =
-            format!(r#"{{"access_token":"{token}","token_type":"Bearer","expires_in":86400}}"#);
-        Box::pin(async move { Ok(Response::new(Bytes::from(body))) })
+        *self.at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now());
+        self.issuer.send(request, within)
     }
 }
 
-/// Files, and how often a record was written.
-#[derive(Debug)]
-struct Counted {
-    files: FileStore,
+/// A store, how often a record was written to it, and which.
+#[derive(Clone, Debug)]
+struct Seen {
+    cell: Arc<dyn VersionedCell>,
     writes: Arc<AtomicUsize>,
+    key: Arc<Mutex<Option<LedgerKey>>>,
 }
 
-impl VersionedCell for Counted {
+impl Seen {
+    fn new(cell: impl VersionedCell, writes: Arc<AtomicUsize>) -> Self {
+        Self { cell: Arc::new(cell), writes, key: Arc::default() }
+    }
+}
+
+impl VersionedCell for Seen {
     fn read<'a>(&'a self, key: &'a LedgerKey) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
-        self.files.read(key)
+        self.cell.read(key)
     }
 
     fn write<'a>(
@@ -337,38 +316,12 @@ impl VersionedCell for Counted {
         record: Vec<u8>,
     ) -> BoxFuture<'a, Result<Written, StoreError>> {
         self.writes.fetch_add(1, Relaxed);
-        self.files.write(key, expected, record)
-    }
-
-    fn is_durable(&self) -> bool {
-        true
-    }
-}
-
-/// Memory that tells what it was asked for.
-#[derive(Clone, Debug, Default)]
-struct Kept {
-    memory: Arc<MemoryStore>,
-    key: Arc<Mutex<Option<LedgerKey>>>,
-}
-
-impl VersionedCell for Kept {
-    fn read<'a>(&'a self, key: &'a LedgerKey) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
         *self.key.lock().unwrap_or_else(PoisonError::into_inner) = Some(key.clone());
-        self.memory.read(key)
-    }
-
-    fn write<'a>(
-        &'a self,
-        key: &'a LedgerKey,
-        expected: Option<Version>,
-        record: Vec<u8>,
-    ) -> BoxFuture<'a, Result<Written, StoreError>> {
-        self.memory.write(key, expected, record)
+        self.cell.write(key, expected, record)
     }
 
     fn is_durable(&self) -> bool {
-        false
+        self.cell.is_durable()
     }
 }
 

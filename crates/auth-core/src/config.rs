@@ -152,7 +152,7 @@ impl Builder {
     }
 
     /// How many copies of the `Authorization` header are kept, each with a reference count of its own, so that threads on
-    /// different CPUs do not wait for each other's: at most 64, and a power of two of them. Each takes some 300 bytes.
+    /// different CPUs do not wait for each other's: at most 64, and a power of two of them. The token's text is there once.
     pub fn header_copies(mut self, copies: NonZeroUsize) -> Self {
         self.header_copies = Some(copies);
         self

@@ -208,8 +208,8 @@ impl Snapshot {
 
     /// What a request carries.
     ///
-    /// A function of its own, and an `Option`, so that the clone is written to where the caller of its caller wants it: copied
-    /// on from a temporary, it costs a sixth of a hit more (`cargo bench -p benches --bench hit`).
+    /// A function of its own, and an `Option`, so that the clone is written to where the caller of its caller wants it, and not
+    /// copied on from a temporary, for which the CPU has to wait (`cargo bench -p benches --bench hit`).
     #[inline(never)]
     pub(crate) fn authorization(&self) -> Option<Authorization> {
         Some(Authorization { header: self.header.get().clone(), generation: self.generation })

@@ -3,16 +3,16 @@
 //! Pure: a history and a clock reading in, an answer out. What is in doubt counts as spent.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::count::{Clocks, Full};
-use super::said::{Said, Word, Words};
+use super::exhausted::{Exhausted, Why};
+use super::said::{Bucket, Said, Word, Words};
 use super::spend::{Cause, Entry, Outcome, Spend, Time, millis};
-use super::window::{Human, LARGEST_LIMIT, Quota, Window};
+use super::window::{LARGEST_LIMIT, Quota, Window};
 use crate::clock::{BootTime, Now, Timestamp};
 use crate::fingerprint::Fingerprint;
 use crate::id::FlightId;
@@ -26,8 +26,9 @@ const WHOLE: usize = 256;
 /// Entries of merged spends, at most.
 const MERGED: usize = 512;
 
-/// Clocks that disagree, at most: those of the last spends.
+/// Clocks that disagree by more than `DRIFT`, at most: those of the last spends.
 const CLOCKS: usize = 8;
+const DRIFT: Duration = Duration::from_secs(1);
 
 /// Windows of all writers, at most: those used last.
 const WINDOWS: usize = 32;
@@ -35,9 +36,6 @@ const WINDOWS: usize = 32;
 /// An issuer's clock outside of the years 2000 to 2100 tells nothing.
 const DATES: Range<Timestamp> =
     Timestamp::from_secs(946_684_800)..Timestamp::from_secs(4_102_444_800);
-
-/// By more than this.
-const DRIFT: Duration = Duration::from_secs(1);
 
 /// Neighbours are merged into entries no wider than this part of their age, so that a spend leaves a window later by that
 /// part at most.
@@ -125,7 +123,7 @@ impl Ledger {
         });
         let words = self.said.iter().filter_map(|word| {
             let retry_at = word.ends(at.time.now)?;
-            let left = word.left.saturating_sub(self.since(word));
+            let left = self.left(word);
             let reserve = if cause.is_proactive() { word.reserve() } else { 0 };
             (left <= reserve).then_some(Exhausted { why: Why::Word { left }, cause, retry_at })
         });
@@ -179,21 +177,22 @@ impl Ledger {
         }
         let decided = spend.at;
         let longest = self.all_windows(quota).map(Window::span).max().unwrap_or_default();
-        let mut elsewhere = refused;
         for bucket in &said.buckets {
             let known = self.said.after(&bucket.name);
             let known =
                 known.and_then(|known| self.spends.iter().position(|spend| spend.id == known));
             let is_later = known.is_none_or(|known| known < position);
             self.said.take(bucket, id, decided, is_later, longest, now);
-            // A window of the same limit is taken for the same rule.
-            let (entries, clocks) = (self.entries(), self.clocks(now));
-            elsewhere |= self.all_windows(quota).any(|window| {
-                let spent = || window.spent(entries.iter(), &clocks);
-                Some(window.limit()) == bucket.limit
-                    && bucket.left < window.limit().saturating_sub(spent())
-            });
         }
+        // A window of the same limit is taken for the same rule.
+        let (entries, clocks) = (self.entries(), self.clocks(now));
+        let counts_more = |window: &Window| {
+            let left = window.limit().saturating_sub(window.spent(entries.iter(), &clocks));
+            let same = |bucket: &&Bucket| bucket.limit == Some(window.limit());
+            said.buckets.iter().filter(same).any(|bucket| bucket.left < left)
+        };
+        let elsewhere =
+            refused || (!said.buckets.is_empty() && self.all_windows(quota).any(counts_more));
         if elsewhere {
             self.elsewhere = Some(now.wall);
         }
@@ -239,11 +238,10 @@ impl Ledger {
         self.all_windows(quota).map(usage).collect()
     }
 
-    /// How many units the issuer says are left, at the least, and until when that stands.
-    pub(crate) fn said_left(&self, now: Now) -> Option<(u32, Timestamp)> {
-        let left =
-            |word: &Word| Some((word.left.saturating_sub(self.since(word)), word.ends(now)?));
-        self.said.iter().filter_map(left).min()
+    /// How many units the issuer says are left, at the least.
+    pub(crate) fn said_left(&self, now: Now) -> Option<u32> {
+        let stands = self.said.iter().filter(|word| word.ends(now).is_some());
+        stands.map(|word| self.left(word)).min()
     }
 
     /// For every window: how many more requests `cause` could have made at `now`, leaving out the spends from index
@@ -306,16 +304,15 @@ impl Ledger {
         Clocks { time, others }
     }
 
-    /// Requests that the issuer may not have counted when it gave its word.
-    fn since(&self, word: &Word) -> u32 {
+    /// What is left of the issuer's word: it may not have counted the requests since when it gave it.
+    fn left(&self, word: &Word) -> u32 {
         let known = self.spends.iter().position(|spend| spend.id == word.after);
         let later = &self.spends[known.map_or(0, |known| known + 1)..];
         let later = u32::try_from(later.len()).unwrap_or(u32::MAX);
-        if known.is_some() {
-            return later;
-        }
-        let merged = self.merged.iter().filter(|entry| entry.ends_after(word.decided));
-        merged.fold(later, |sum, entry| sum.saturating_add(entry.count))
+        let merged =
+            self.merged.iter().filter(|entry| known.is_none() && entry.ends_after(word.decided));
+        let since = merged.fold(later, |sum, entry| sum.saturating_add(entry.count));
+        word.left.saturating_sub(since)
     }
 
     fn note(&mut self, quota: &Quota, now: Now) {
@@ -378,55 +375,6 @@ impl Ledger {
             let later = self.merged.remove(first + 1);
             self.merged[first] = self.merged[first].merge(&later);
         }
-    }
-}
-
-/// The ledger's refusal: why, and the first moment at which it will allow the same.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Exhausted {
-    why: Why,
-    cause: Cause,
-    pub(crate) retry_at: Timestamp,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Why {
-    Window { window: Window, spent: u32 },
-    Word { left: u32 },
-}
-
-impl fmt::Display for Exhausted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.why {
-            Why::Window { window, spent } => {
-                let limit = window.limit();
-                write!(f, "{spent} of {limit} token requests are spent in ")?;
-                match window.calendar() {
-                    Some((calendar, zone)) => {
-                        write!(f, "this {calendar} in {}", zone.escape_default())?;
-                    }
-                    None => {
-                        let (period, span) = (Human(window.period()), Human(window.span()));
-                        write!(f, "{period} (counted over {span})")?;
-                    }
-                }
-                if self.cause.is_proactive() && window.reserve() > 0 {
-                    let reserve = window.reserve();
-                    write!(f, ", and {reserve} are held back from renewals ahead of time")?;
-                }
-                if self.cause == Cause::Refused {
-                    let share = window.refused_share();
-                    write!(f, ", and at most {share} may answer a refusal")?;
-                }
-            }
-            Why::Word { left } => {
-                write!(f, "the issuer says that {left} token requests are left")?;
-                if self.cause.is_proactive() && *left > 0 {
-                    f.write_str(", which are held back from renewals ahead of time")?;
-                }
-            }
-        }
-        write!(f, "; the next slot opens at {}", self.retry_at)
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod calendar;
 mod count;
+pub(crate) mod exhausted;
 pub(crate) mod ledger;
 pub(crate) mod pace;
 pub(crate) mod said;

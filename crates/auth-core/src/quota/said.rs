@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::spend::{SKEW, millis};
+use super::window::default_reserve;
 use crate::clock::{BootTime, Now, Timestamp};
 use crate::id::FlightId;
 
@@ -68,7 +69,7 @@ impl Word {
 
     /// How many units of it are held back from renewals ahead of time: the default share of a limit.
     pub(super) fn reserve(&self) -> u32 {
-        self.limit.map_or(0, |limit| limit / 10 * 3 + limit % 10 * 3 / 10)
+        self.limit.map_or(0, default_reserve)
     }
 }
 

@@ -107,8 +107,9 @@ impl Spend {
     /// Takes the issuer's word for when it was decided, if its answer, which came at `now`, is dated more than a minute
     /// before the decision or after the answer.
     pub(super) fn date(&mut self, date: Timestamp, now: Now) {
-        let agrees = date + SKEW >= self.at && date <= now.wall + SKEW;
         let took = now.boot.since(self.boot).unwrap_or_default();
+        // By the clock that dated the decision: the wall clock may have been set since.
+        let agrees = date + SKEW >= self.at && date <= self.at + took + SKEW;
         self.dated = (!agrees).then(|| date - took);
     }
 
@@ -190,8 +191,11 @@ impl Entry {
         self.last.saturating_since(self.first)
     }
 
-    /// When they leave a rolling window of this span, as seen from `now`.
+    /// When they leave a rolling window of this span, as seen from `now`. Over a reboot they stay a minute longer: clocks that
+    /// agreed may have been as far apart as that, and not be now.
     pub(super) fn leaves(&self, span: Duration, time: Time) -> Timestamp {
+        let is_same_boot = time.now.boot.id == self.boot.id;
+        let span = if is_same_boot { span } else { span.saturating_add(SKEW) };
         let left = millis(span).saturating_sub(self.age(time));
         Timestamp::from_millis(time.now.wall.as_millis().saturating_add(left))
     }

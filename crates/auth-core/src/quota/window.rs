@@ -12,8 +12,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 /// Latency and skew between the decision here and the arrival at the issuer.
 const SLACK: Duration = Duration::from_secs(60);
-/// A day of the issuer's may have 25 hours.
-const DAY_SLACK: Duration = HOUR;
+/// The same, and a day of the issuer's may have 25 hours.
+const DAY_SLACK: Duration = HOUR.saturating_add(SLACK);
 pub(crate) const LARGEST_LIMIT: u32 = 10_000;
 const MOST_WINDOWS: usize = 8;
 const LONGEST_PERIOD: Duration = Duration::from_secs(31 * 24 * 60 * 60);
@@ -21,8 +21,8 @@ const LONGEST_PERIOD: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 /// How many token requests the issuer allows.
 ///
 /// The ledger dates a request when it is decided, the issuer when it arrives; so what is counted here is wider than what the
-/// issuer counts. A rolling day counts 25 hours (which also covers a calendar day in any time zone, and the day on which
-/// clocks are set back), every other rolling window 60 seconds more than its name. A calendar window counts a request in
+/// issuer counts. Every rolling window counts 60 seconds more than its name, and a day an hour more besides (which also covers
+/// a calendar day in any time zone, and the day on which clocks are set back). A calendar window counts a request in
 /// every period that the time from 60 seconds before it was decided to 110 seconds after touches.
 ///
 /// ```
@@ -76,7 +76,7 @@ impl Quota {
     }
 
     fn of(limit: u32, rule: Rule) -> Self {
-        let (reserve, refused) = (limit / 10 * 3 + limit % 10 * 3 / 10, (limit / 5).max(1));
+        let (reserve, refused) = (default_reserve(limit), (limit / 5).max(1));
         Self { windows: vec![Window { limit, reserve, refused, rule }] }
     }
 
@@ -263,6 +263,11 @@ impl Window {
     }
 }
 
+/// ⌊3·limit/10⌋, which does not overflow.
+pub(super) fn default_reserve(limit: u32) -> u32 {
+    limit / 10 * 3 + limit % 10 * 3 / 10
+}
+
 /// A calendar window counts a request from this long before it was decided, since clocks that are less than a minute apart
 /// are taken for equal,
 pub(super) const EARLIER: Duration = Duration::from_secs(60);
@@ -280,7 +285,7 @@ impl fmt::Display for Window {
     }
 }
 
-/// A duration in its largest whole unit.
+/// A duration in its largest whole units.
 pub(crate) struct Human(pub(crate) Duration);
 
 impl fmt::Display for Human {
@@ -288,6 +293,8 @@ impl fmt::Display for Human {
         let secs = self.0.as_secs();
         if secs >= 3600 && secs.is_multiple_of(3600) {
             write!(f, "{} h", secs / 3600)
+        } else if secs >= 3600 && secs.is_multiple_of(60) {
+            write!(f, "{} h {} min", secs / 3600, secs % 3600 / 60)
         } else if secs >= 60 && secs.is_multiple_of(60) {
             write!(f, "{} min", secs / 60)
         } else if secs >= 1 {

@@ -1,9 +1,10 @@
 //! A new record in the place of one that cannot be used any more.
 
+use super::outcome::Acquired;
 use super::run::Renewal;
 use crate::error::Error;
 use crate::quota::window::LARGEST_LIMIT;
-use crate::record::{Record, StoredToken};
+use crate::record::Record;
 use crate::token::{Freshness, Snapshot};
 
 impl Renewal {
@@ -22,16 +23,8 @@ impl Renewal {
         let alive = snapshot.filter(|snapshot| {
             !snapshot.suspect && snapshot.freshness_at(now) != Freshness::Expired
         });
-        if let Some((snapshot, token)) = alive.and_then(|alive| Some((alive, alive.token()?))) {
-            let mut stored = StoredToken {
-                id: snapshot.id,
-                sent: snapshot.sent,
-                lifetime_ms: snapshot.lifetime.as_millis(),
-                cause: snapshot.cause,
-                sealed: String::new(),
-            };
-            self.keys.seal(self.cell.key(), self.identity.request, &mut stored, &token);
-            record.tokens.insert(self.identity.request, stored);
+        if let Some(acquired) = alive.and_then(Acquired::again) {
+            record.tokens.insert(self.identity.request, self.sealed(&acquired));
         }
         let replaced = self.cell.replace(&mut record, now.wall).await;
         replaced.map_err(|error| self.store_error(error))?;

@@ -9,7 +9,7 @@ use crate::quota::said::Said;
 use crate::quota::spend::Spend;
 use crate::quota::{Cause, Quota};
 use crate::record::{Record, StoredToken, Terms};
-use crate::token::{AccessToken, Provenance};
+use crate::token::{AccessToken, Provenance, Snapshot};
 
 /// A token, fetched or adopted.
 #[derive(Clone, Debug)]
@@ -34,6 +34,13 @@ impl Acquired {
         let StoredToken { id, sent, cause, .. } = *stored;
         let provenance = Provenance { id, cause, sent, lifetime: stored.lifetime() };
         Self { token, provenance, adopted: true }
+    }
+
+    /// The token that is in use.
+    pub(super) fn again(snapshot: &Snapshot) -> Option<Self> {
+        let Snapshot { id, cause, sent, lifetime, .. } = *snapshot;
+        let provenance = Provenance { id, cause, sent, lifetime };
+        Some(Self { token: snapshot.token()?, provenance, adopted: true })
     }
 
     /// As it goes into the record, to be sealed.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::clock::{BootTime, Now, Timestamp};
 use crate::hold::{Hold, Identity};
 use crate::id::{FlightId, TokenId};
-use crate::quota::ledger::Exhausted;
+use crate::quota::exhausted::Exhausted;
 use crate::quota::{Cause, Quota};
 use crate::record::{Flight, Record, StoredToken};
 

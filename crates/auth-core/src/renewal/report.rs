@@ -50,7 +50,7 @@ impl Renewal {
             }),
             windows: windows.iter().map(WindowStatus::of).collect(),
             exhausted_until: exhausted_until.map(Into::into),
-            left_by_issuer: ledger.and_then(|ledger| Some(ledger.said_left(now)?.0)),
+            left_by_issuer: ledger.and_then(|ledger| ledger.said_left(now)),
             spent_elsewhere: ledger.and_then(|ledger| ledger.elsewhere()).map(Into::into),
             shortfall: snapshot.and_then(|snapshot| self.shortfall(snapshot.lifetime)),
             last_error,
@@ -103,7 +103,8 @@ mod tests {
         assert_eq!(shortfall(window, hours(24)), None);
         let text = shortfall(window, hours(1)).unwrap();
         assert!(
-            text.contains("32 token requests in 25 h") && text.contains("10 per 24 h, of which 7"),
+            text.contains("32 token requests in 25 h 1 min")
+                && text.contains("10 per 24 h, of which 7"),
             "{text}"
         );
     }

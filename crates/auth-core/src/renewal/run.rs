@@ -18,7 +18,7 @@ use crate::lifetime::Lifetime;
 use crate::quota::said::Said;
 use crate::quota::spend::Spend;
 use crate::quota::{Cause, Quota};
-use crate::record::{Record, Terms};
+use crate::record::{Record, StoredToken, Terms};
 use crate::seal::Keys;
 use crate::store::Written;
 use crate::wire::Transport;
@@ -233,11 +233,7 @@ impl Renewal {
             Err(failure) => (Err(failure), Said::default()),
         };
         self.take_step();
-        let stored = outcome.as_ref().map(|acquired| {
-            let mut stored = acquired.unsealed();
-            self.keys.seal(self.cell.key(), self.identity.request, &mut stored, &acquired.token);
-            stored
-        });
+        let stored = outcome.as_ref().map(|acquired| self.sealed(acquired));
         let settlement = Settlement {
             ended: self.clock.now(),
             spend,
@@ -258,6 +254,13 @@ impl Renewal {
         let result =
             outcome.map_err(|failure| Error::failed(self.name.clone(), &failure, retry_at));
         Renewed { result, unsettled }
+    }
+
+    /// As it goes into the record.
+    pub(super) fn sealed(&self, acquired: &Acquired) -> StoredToken {
+        let mut stored = acquired.unsealed();
+        self.keys.seal(self.cell.key(), self.identity.request, &mut stored, &acquired.token);
+        stored
     }
 
     fn acquire(

@@ -1,30 +1,13 @@
 //! The way out of a record that cannot be used any more.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use auth_core::{
-    Authenticator, BoxFuture, LedgerKey, MemoryStore, Quota, Store, StoreError, Stored, Version,
-    VersionedCell, Written,
-};
+use auth_core::{Authenticator, MemoryStore, Store};
 use tempfile::TempDir;
 
 use crate::support::*;
-
-fn process(directory: &Path, issuer: &Issuer, clock: &SharedClock) -> Authenticator {
-    Authenticator::builder(credentials())
-        .store(Store::file(directory).unwrap())
-        .transport(issuer.clone())
-        .clock(clock.clone())
-        .quota(Quota::per_day(3))
-        .build()
-        .unwrap()
-}
-
-fn record(directory: &Path) -> PathBuf {
-    fs::read_dir(directory).unwrap().next().unwrap().unwrap().path().join("record.json")
-}
 
 // torture: F52
 #[tokio::test]
@@ -59,9 +42,9 @@ async fn a_new_record_counts_the_whole_quota_and_carries_the_token_on() {
             let error = process.authorization().await.unwrap_err();
             assert!(error.is_quota_exhausted(), "{error}");
             let wait = clock.until(error.retry_at().unwrap());
-            assert!(wait > 23 * HOUR && wait <= 24 * HOUR, "{wait:?}");
+            assert!(wait > 24 * HOUR && wait <= 24 * HOUR + Duration::from_secs(60), "{wait:?}");
         }
-        clock.0.suspend(24 * HOUR);
+        clock.0.suspend(24 * HOUR + Duration::from_secs(60));
         other.authorization().await.unwrap();
         assert_eq!(issuer.requests(), 2);
     }
@@ -104,32 +87,8 @@ async fn a_refused_token_does_not_go_into_a_new_record() {
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_cannot_replace_says_so() {
-    #[derive(Debug)]
-    struct Plain(MemoryStore);
-    impl VersionedCell for Plain {
-        fn read<'a>(
-            &'a self,
-            key: &'a LedgerKey,
-        ) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
-            self.0.read(key)
-        }
-
-        fn write<'a>(
-            &'a self,
-            key: &'a LedgerKey,
-            expected: Option<Version>,
-            record: Vec<u8>,
-        ) -> BoxFuture<'a, Result<Written, StoreError>> {
-            self.0.write(key, expected, record)
-        }
-
-        fn is_durable(&self) -> bool {
-            true
-        }
-    }
-
     let (builder, _) = builder(&Issuer::new([]));
-    let auth = builder.store(Store::new(Plain(MemoryStore::new()))).build().unwrap();
+    let auth = builder.store(Store::new(Plain::default())).build().unwrap();
     let error = auth.start_new_record().await.unwrap_err();
     assert!(error.is_store() && error.to_string().contains("cannot replace"), "{error}");
     tokio::time::advance(Duration::from_secs(1)).await;

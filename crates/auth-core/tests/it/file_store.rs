@@ -2,13 +2,13 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use auth_core::{
-    Authenticator, BoxFuture, FileStore, LedgerKey, MemoryStore, Quota, Store, StoreError, Stored,
+    Authenticator, BoxFuture, FileStore, LedgerKey, MemoryStore, Store, StoreError, Stored,
     Version, VersionedCell, Written, conformance,
 };
 use tempfile::TempDir;
@@ -25,29 +25,6 @@ async fn files_keep_the_contract_of_a_store() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn memory_keeps_the_contract_of_a_store() {
     conformance(Arc::new(MemoryStore::new())).await;
-}
-
-/// A store that cannot replace a record.
-#[derive(Debug, Default)]
-struct Plain(MemoryStore);
-
-impl VersionedCell for Plain {
-    fn read<'a>(&'a self, key: &'a LedgerKey) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
-        self.0.read(key)
-    }
-
-    fn write<'a>(
-        &'a self,
-        key: &'a LedgerKey,
-        expected: Option<Version>,
-        record: Vec<u8>,
-    ) -> BoxFuture<'a, Result<Written, StoreError>> {
-        self.0.write(key, expected, record)
-    }
-
-    fn is_durable(&self) -> bool {
-        false
-    }
 }
 
 /// A store that only says that it has replaced a record.
@@ -90,25 +67,6 @@ async fn a_store_need_not_be_able_to_replace_a_record() {
 #[should_panic(expected = "what replaced a record is there")]
 async fn a_store_that_only_says_that_it_replaced_a_record_is_found_out() {
     conformance(Arc::new(Pretending::default())).await;
-}
-
-/// A process of its own, as far as the store can tell.
-fn process(directory: &Path, issuer: &Issuer, clock: &SharedClock) -> Authenticator {
-    Authenticator::builder(credentials())
-        .store(Store::file(directory).unwrap())
-        .transport(issuer.clone())
-        .clock(clock.clone())
-        .quota(Quota::per_day(3))
-        .build()
-        .unwrap()
-}
-
-/// The file that the record of the test's client is in.
-fn record(directory: &Path) -> PathBuf {
-    let clients: Vec<_> =
-        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(clients.len(), 1, "{clients:?}");
-    clients[0].join("record.json")
 }
 
 #[tokio::test]

@@ -131,7 +131,7 @@ async fn the_forecast_says_what_is_left_for_whom_and_whether_the_token_lives_unt
     }
     let status = auth.status().await;
     let until = clock.until(status.exhausted_until.unwrap());
-    assert_eq!(until, Duration::from_secs((25 - 3) * 3600));
+    assert_eq!(until, Duration::from_secs((25 - 3) * 3600 + 60));
     assert_eq!(clock.until(status.windows[0].next_slot.unwrap()), until);
     assert!(!status.token.unwrap().outlives_reset);
     let text = status.to_string();

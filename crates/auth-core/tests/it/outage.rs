@@ -198,7 +198,7 @@ async fn a_day_without_an_issuer_from_cold_keeps_the_quota() {
 
 /// docs/budget.md: an outage that began with all ten units open is over, for a caller without a token, this many times its
 /// length after the issuer is back. With gaps of 30 s · r^(k−1) an attempt at time t is followed by one at r·t + 30 s, and r is
-/// 2.2833 where ten gaps fill 25 hours.
+/// 2.2834 where ten gaps fill the window.
 const WAY_BACK: f64 = 1.3;
 
 fn way_back(length: Duration) -> Duration {
@@ -243,7 +243,7 @@ async fn an_outage_that_ends_just_after_an_attempt_has_no_longer_way_back() {
     }
 }
 
-/// The three units of the reserve are gone soon; but 25 hours after it was spent, the unit of the token that died is there
+/// The three units of the reserve are gone soon; but when the window has passed since it was spent, the unit of the token that died is there
 /// again.
 #[tokio::test(start_paused = true)]
 async fn a_token_that_dies_in_an_outage_does_not_cost_a_day() {

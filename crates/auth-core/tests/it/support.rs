@@ -287,3 +287,51 @@ pub(crate) fn too_many(retry_after: &str) -> Step {
     response.headers_mut().insert("retry-after", retry_after.parse().unwrap());
     Step::Answer(response)
 }
+
+/// A store that cannot replace a record.
+#[derive(Debug, Default)]
+pub(crate) struct Plain(MemoryStore);
+
+impl VersionedCell for Plain {
+    fn read<'a>(&'a self, key: &'a LedgerKey) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
+        self.0.read(key)
+    }
+
+    fn write<'a>(
+        &'a self,
+        key: &'a LedgerKey,
+        expected: Option<Version>,
+        record: Vec<u8>,
+    ) -> BoxFuture<'a, Result<Written, StoreError>> {
+        self.0.write(key, expected, record)
+    }
+
+    fn is_durable(&self) -> bool {
+        false
+    }
+}
+
+/// A process of its own, as far as the store can tell.
+#[cfg(unix)]
+pub(crate) fn process(
+    directory: &std::path::Path,
+    issuer: &Issuer,
+    clock: &SharedClock,
+) -> Authenticator {
+    Authenticator::builder(credentials())
+        .store(Store::file(directory).unwrap())
+        .transport(issuer.clone())
+        .clock(clock.clone())
+        .quota(auth_core::Quota::per_day(3))
+        .build()
+        .unwrap()
+}
+
+/// The file that the record of the test's client is in.
+#[cfg(unix)]
+pub(crate) fn record(directory: &std::path::Path) -> std::path::PathBuf {
+    let clients: Vec<_> =
+        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(clients.len(), 1, "{clients:?}");
+    clients[0].join("record.json")
+}

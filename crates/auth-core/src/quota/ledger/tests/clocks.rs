@@ -3,6 +3,10 @@
 use super::*;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
+/// What a rolling day counts.
+const SPAN: Duration = Duration::from_secs(25 * 60 * 60 + 60);
+/// By which a spend of another boot counts longer.
+const MINUTE: Duration = Duration::from_secs(60);
 const DAYS: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
 /// The same machine after a reboot.
@@ -34,8 +38,8 @@ fn a_spend_by_a_wrong_clock_counts_from_the_issuers_date_once_the_clock_is_right
     for off in [-millis(DAYS), millis(DAYS)] {
         let (ledger, quota) = by_a_clock_that_is(off, true);
         let refusal = ledger.decide(&quota, Cause::Start, rebooted(now(60_000))).unwrap_err();
-        assert_eq!(refusal.retry_at, now(0).wall + 25 * HOUR, "{off}");
-        let next = rebooted(now(millis(25 * HOUR)));
+        assert_eq!(refusal.retry_at, now(0).wall + SPAN + MINUTE, "{off}");
+        let next = rebooted(now(millis(SPAN + MINUTE)));
         assert_eq!(ledger.decide(&quota, Cause::Start, next), Ok(()), "{off}");
     }
 }
@@ -51,7 +55,7 @@ fn a_spend_by_a_clock_that_stays_wrong_counts_all_the_same() {
         assert!(ledger.decide(&quota, Cause::Start, wrong(60_000)).is_err(), "{off}");
         // One that is behind cannot be told from one that was set, before the issuer has been heard: it waits longer.
         let longer = Duration::from_millis(u64::try_from(-off).unwrap_or(0));
-        let next = wrong(millis(25 * HOUR + longer));
+        let next = wrong(millis(SPAN + MINUTE + longer));
         assert_eq!(ledger.decide(&quota, Cause::Start, next), Ok(()), "{off}");
     }
 }
@@ -146,10 +150,22 @@ fn a_clock_that_ran_ahead_and_was_set_right_withholds_nothing_that_the_issuer_ha
     let quota = Quota::per_day(1);
     let (mut ledger, _) = by_a_clock_that_is(millis(DAYS), true);
     assert!(ledger.decide(&quota, Cause::Start, now(millis(24 * HOUR))).is_err());
-    let next = now(millis(25 * HOUR));
+    let next = now(millis(SPAN));
     assert_eq!(ledger.decide(&quota, Cause::Start, next), Ok(()));
     ledger.append(spend(next, Cause::Start), &quota, next);
     assert!(ledger.decide(&quota, Cause::Start, now(millis(26 * HOUR))).is_err());
+}
+
+/// The issuer's date is held against the clock that dated the decision, and not against the one that reads the answer.
+#[test]
+fn a_clock_that_is_set_right_before_the_answer_comes_does_not_pass_for_right_before() {
+    let quota = Quota::per_hour(1);
+    let behind = Now { wall: now(0).wall - HOUR, ..now(0) };
+    let mut ledger = Ledger::default();
+    let spend = spend(behind, Cause::Start);
+    ledger.append(spend.clone(), &quota, behind);
+    dated(&mut ledger, &spend, now(2_000).wall, &quota, now(2_000));
+    assert!(ledger.decide(&quota, Cause::Start, rebooted(now(120_000))).is_err());
 }
 
 #[test]

@@ -18,6 +18,8 @@ enum Step {
     Ask(Cause, Answer),
     /// To a moment around the next midnight in New York.
     Midnight(i64),
+    /// The machine is booted, with a wall clock that is right or behind by so much.
+    Reboot(i64),
     /// Until the next slot opens, if the last request was refused.
     Slot,
 }
@@ -50,10 +52,30 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 1..250)
 }
 
+/// The same with reboots. Every answer comes and has a date: what no issuer has dated is dated by the clock of its boot.
+fn steps_with_reboots() -> impl Strategy<Value = Vec<Step>> {
+    let behind = prop_oneof![Just(0), -2 * DAY_MS..0, -3 * HOUR_MS..0, -90_000i64..0];
+    let each = (steps(), proptest::collection::vec((0usize..250, behind), 0..6));
+    each.prop_map(|(steps, reboots)| {
+        let answered = |step| match step {
+            Step::Ask(cause, answer) => {
+                Step::Ask(cause, Answer { dated: true, lost: false, ..answer })
+            }
+            step => step,
+        };
+        let mut steps: Vec<_> = steps.into_iter().map(answered).collect();
+        for (at, behind) in reboots {
+            steps.insert(at.min(steps.len()), Step::Reboot(behind));
+        }
+        steps
+    })
+}
+
 /// A machine and an issuer. The issuer's clock is right, but for `skew`.
 struct World {
     time: i64,
     wall: i64,
+    boot: u128,
     skew: i64,
     ledger: Ledger,
     quota: Quota,
@@ -64,12 +86,13 @@ struct World {
 impl World {
     fn new(quota: Quota, begin: i64, skew: i64) -> Self {
         let (under_way, arrivals) = (Vec::new(), Vec::new());
-        Self { time: begin, wall: 0, skew, ledger: Ledger::default(), quota, under_way, arrivals }
+        let ledger = Ledger::default();
+        Self { time: begin, wall: 0, boot: 1, skew, ledger, quota, under_way, arrivals }
     }
 
     fn now(&self) -> Now {
         let boot = BootTime {
-            id: BootId::fixed(1),
+            id: BootId::fixed(self.boot),
             millis: 10_000_000 + (self.time - START + DAY_MS).unsigned_abs(),
         };
         Now { wall: Timestamp::from_millis(self.time + self.wall), boot }
@@ -110,7 +133,17 @@ impl World {
                     self.wait_until(midnight + offset);
                 }
                 Step::Wait(millis) => self.wait_until(self.time + millis),
-                Step::Jump(millis) => self.wall = millis,
+                Step::Reboot(behind) => {
+                    // After the last answer.
+                    self.wait_until(self.time + 60_000);
+                    self.boot += 1;
+                    self.wall = behind;
+                }
+                Step::Jump(millis) => {
+                    // Nothing tells that a clock is ahead right after a reboot, before the first answer.
+                    let told = self.boot == 1 || self.ledger.time(self.now()).issuer.is_some();
+                    self.wall = if told { millis } else { millis.min(0) };
+                }
                 Step::Ask(cause, answer) => {
                     let now = self.now();
                     if let Err(refusal) = self.ledger.decide(&self.quota, cause, now) {
@@ -209,6 +242,28 @@ proptest! {
         };
         world.run(steps.into_iter().map(undated).collect());
         prop_assert!(world.most_in_calendar(Calendar::Day, zone) <= limit as usize);
+    }
+
+    // torture: F51
+    /// Over reboots into clocks that are right or behind, set to and fro in between, for windows of every kind.
+    #[test]
+    fn reboots_open_nothing(
+        limit in 1u32..12, hourly in 1u32..5, begin in -DAY_MS / 2..DAY_MS, skew in -59_000i64..59_000,
+        calendar in any::<bool>(), steps in steps_with_reboots(),
+    ) {
+        let zone = "America/New_York";
+        let day = if calendar {
+            Quota::calendar(limit, Calendar::Day).in_time_zone(zone)
+        } else {
+            Quota::per_day(limit)
+        };
+        let mut world = World::new(day.and(Quota::per_hour(hourly)), START + begin, skew);
+        let right = Answer { latency: 100, dated: true, lost: false };
+        let first = [Step::Ask(Cause::Start, right), Step::Wait(1000)];
+        world.run(first.into_iter().chain(steps).collect());
+        prop_assert!(world.most_in(HOUR_MS) <= hourly as usize);
+        prop_assert!(world.most_in_calendar(Calendar::Day, zone) <= limit as usize);
+        prop_assert!(calendar || world.most_in(DAY_MS) <= limit as usize);
     }
 
     /// With a clock that runs as it should, `retry_at` of a calendar window is exact: refused one tick before, allowed at it;

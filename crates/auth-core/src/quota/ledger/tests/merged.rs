@@ -22,8 +22,8 @@ fn ten_thousand_spends_are_counted_to_the_last_and_fit_into_a_record() {
     let end = now(10_000 * every);
     assert_eq!(ledger.usage(&quota, end)[0].spent, 10_000);
     let refusal = ledger.decide(&quota, Cause::Start, end).unwrap_err();
-    // The first leaves 25 h after it was made, or with those that it was merged with.
-    let exact = now(25 * 60 * 60 * 1000).wall;
+    // The first leaves 25 h and a minute after it was made, or with those that it was merged with.
+    let exact = now(25 * 60 * 60 * 1000 + 60_000).wall;
     assert!(refusal.retry_at >= exact);
     assert!(refusal.retry_at.saturating_since(exact) <= Duration::from_secs(25 * 3600 / 32));
     let entries = ledger.merged.len() + ledger.spends.len();

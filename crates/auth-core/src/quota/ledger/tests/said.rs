@@ -43,7 +43,7 @@ fn later_requests_count_against_the_issuers_word_and_renewals_leave_its_reserve(
     for at in [2, 3] {
         ledger.append(spend(now(at), Cause::Start), &quota, now(at));
     }
-    assert_eq!(ledger.said_left(now(4)).unwrap().0, 3);
+    assert_eq!(ledger.said_left(now(4)), Some(3));
     assert!(ledger.decide(&quota, Cause::Expiring, now(4)).is_err());
     for at in [5, 6, 7] {
         assert_eq!(ledger.decide(&quota, Cause::Start, now(at)), Ok(()));
