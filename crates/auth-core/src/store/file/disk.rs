@@ -118,8 +118,12 @@ impl Disk for Root {
 
     fn make(&self, parent: &OwnedFd, name: &str) -> io::Result<()> {
         match mkdirat(parent, name, Mode::RWXU) {
-            // Whatever the umask.
-            Ok(()) | Err(Errno::EXIST) => Ok(chmodat(parent, name, Mode::RWXU, AtFlags::empty())?),
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        // Whatever the umask. Another process may have made it, and renamed it by now.
+        match chmodat(parent, name, Mode::RWXU, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(errno) => Err(errno.into()),
         }
     }
