@@ -2,6 +2,8 @@
 
 mod args;
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::process::ExitCode;
 
 use auth_issuer::{Issuer, IssuerBuilder};
@@ -36,8 +38,18 @@ async fn serve(builder: IssuerBuilder) -> Result<(), String> {
             }
             None => error.to_string(),
         })?;
-    print!("{}", greeting(&issuer));
-    tokio::signal::ctrl_c().await.map_err(|error| format!("cannot wait for Ctrl-C: {error}"))?;
+    let mut interrupted = pin!(tokio::signal::ctrl_c());
+    let mut is_told = false;
+    // The first poll sets the handler up, before anybody is told of it.
+    let interrupted = poll_fn(|cx| {
+        let poll = interrupted.as_mut().poll(cx);
+        if !is_told {
+            print!("{}", greeting(&issuer));
+            is_told = true;
+        }
+        poll
+    });
+    interrupted.await.map_err(|error| format!("cannot wait for Ctrl-C: {error}"))?;
     issuer.shutdown().await;
     Ok(())
 }
