@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::Uri;
+use http::header::VacantEntry;
+use http::{HeaderValue, Uri};
 use tokio::runtime::Handle;
 
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::origin::{Origin, Target};
+use crate::origin::{Origin, Origins, Target};
+use crate::per_cpu::PerCpu;
 use crate::renewal::Renewal;
 use crate::renewal::flight::{Boarding, Landing, Waiter, Wish};
 use crate::shared::Shared;
@@ -50,7 +52,7 @@ impl Authenticator {
     pub(crate) fn new(
         renewal: Renewal,
         clock: Arc<dyn Clock>,
-        origins: Box<[Origin]>,
+        origins: Origins,
         jitter: f64,
         copies: Option<usize>,
         is_system_clock: bool,
@@ -72,6 +74,21 @@ impl Authenticator {
             Freshness::Ageing => self.serve_ageing(snapshot),
             Freshness::Expired => None,
         }
+    }
+
+    /// Puts the token on a request, if it can be sent at once, and says which it is: what
+    /// [`try_authorization`](Self::try_authorization) gives, without a stop on the way. Without a token nothing is inserted.
+    #[inline]
+    pub fn try_insert(&self, entry: VacantEntry<'_, HeaderValue>) -> Option<Generation> {
+        let snapshot = self.shared.snapshot.load();
+        let snapshot = snapshot.as_ref()?;
+        match snapshot.freshness(self.shared.coarse()) {
+            Freshness::Fresh => {}
+            Freshness::Ageing => drop(self.serve_ageing(snapshot)?),
+            Freshness::Expired => return None,
+        }
+        entry.insert(snapshot.header().clone());
+        Some(snapshot.generation)
     }
 
     /// The token, once there is one.
@@ -142,12 +159,25 @@ impl Authenticator {
     /// Whether a request to `uri` gets this credential: its origin must be one of those that it is bound to.
     #[inline]
     pub fn target(&self, uri: &Uri) -> Target {
-        Target::of(uri, &self.shared.origins)
+        self.shared.origins.target(uri)
     }
 
-    /// The origins that the credential is bound to.
+    /// As [`target`](Self::target), for a URL that is in parts already: whether a request there gets this credential. No port
+    /// is the scheme's own; IPv6 addresses are in brackets, as in a URL.
+    #[inline]
+    pub fn covers_parts(&self, scheme: &str, host: &str, port: Option<u16>) -> bool {
+        self.shared.origins.cover(scheme, host, port)
+    }
+
+    /// The origins that the credential is bound to, in no particular order.
     pub fn origins(&self) -> &[Origin] {
-        &self.shared.origins
+        self.shared.origins.as_slice()
+    }
+
+    /// As many copies of something as this authenticator would make of its header now: for what an adapter clones for every
+    /// request, and which several threads would otherwise count in one place.
+    pub fn per_cpu<T>(&self, make: impl FnMut() -> T) -> PerCpu<T> {
+        PerCpu::new(self.shared.copies(), make)
     }
 
     /// The error for a request whose destination cannot be told; for adapters.

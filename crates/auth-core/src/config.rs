@@ -15,7 +15,7 @@ use crate::credentials::ClientCredentials;
 use crate::error::ConfigError;
 use crate::fingerprint::Fingerprint;
 use crate::hold::Identity;
-use crate::origin::Origin;
+use crate::origin::{Origin, Origins};
 use crate::quota::Quota;
 use crate::renewal::{OpenFlights, Renewal};
 use crate::seal::Keys;
@@ -230,14 +230,12 @@ impl Builder {
         Ok(Authenticator::new(renewal, clock, origins, jitter, copies, is_system_clock))
     }
 
-    fn bound_origins(&mut self, audience: Option<&str>) -> Result<Box<[Origin]>, ConfigError> {
+    fn bound_origins(&mut self, audience: Option<&str>) -> Result<Origins, ConfigError> {
         let named = mem::take(&mut self.origins);
         if !named.is_empty() {
             let parse = |text: String| HttpUrl::parse("origin", &text, self.insecure_loopback);
-            return named
-                .into_iter()
-                .map(|text| parse(text).map(|url| Origin::of_url(&url)))
-                .collect();
+            let origins = named.into_iter().map(|text| parse(text).map(|url| Origin::of_url(&url)));
+            return origins.collect::<Result<_, _>>().map(Origins::new);
         }
         let Some(audience) = audience.filter(|audience| audience.contains("://")) else {
             return Err(ConfigError::new(
@@ -246,7 +244,7 @@ impl Builder {
             ));
         };
         let url = HttpUrl::parse("audience", audience, self.insecure_loopback)?;
-        Ok(Box::new([Origin::of_url(&url)]))
+        Ok(Origins::new(vec![Origin::of_url(&url)]))
     }
 }
 

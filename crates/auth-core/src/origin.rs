@@ -1,5 +1,6 @@
 //! Where a credential may go: origins, compared by scheme, host and port (RFC 6454).
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -38,23 +39,115 @@ impl Origin {
     /// Whether a request to `uri` goes to this origin. Allocates nothing.
     #[inline]
     pub fn covers(&self, uri: &Uri) -> bool {
-        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return false;
-        };
-        let port = authority.port_u16();
-        // `Authority` lets ports pass that are no numbers; such an authority is nobody's origin.
-        let well_formed = port.is_some() || authority.as_str().ends_with(authority.host());
-        well_formed && self.covers_parts(scheme, authority.host(), port)
+        let destination = uri.scheme_str().zip(uri.authority());
+        destination
+            .and_then(|(scheme, authority)| Parts::of(scheme, authority.as_str()))
+            .is_some_and(|parts| self.order(parts).is_eq())
     }
 
     /// Whether a request to these parts of a URL goes to this origin; no port is the scheme's own. IPv6 addresses are in
     /// brackets, as in a URL. Allocates nothing.
     #[inline]
     pub fn covers_parts(&self, scheme: &str, host: &str, port: Option<u16>) -> bool {
-        let (own, default) = if self.https { ("https", 443) } else { ("http", 80) };
-        scheme.eq_ignore_ascii_case(own)
-            && port.unwrap_or(default) == self.port
-            && host.eq_ignore_ascii_case(&self.host)
+        Parts::new(scheme, host, port).is_some_and(|parts| self.order(parts).is_eq())
+    }
+
+    /// Where it stands among others: an order that is cheap to tell, and means nothing.
+    #[inline]
+    fn order(&self, than: Parts<'_>) -> Ordering {
+        let short = (self.https, self.port, self.host.len());
+        match short.cmp(&(than.https, than.port, than.host.len())) {
+            Ordering::Equal if self.host.eq_ignore_ascii_case(than.host) => Ordering::Equal,
+            Ordering::Equal => {
+                self.host.bytes().cmp(than.host.bytes().map(|byte| byte.to_ascii_lowercase()))
+            }
+            unequal => unequal,
+        }
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        Parts { https: self.https, host: &self.host, port: self.port }
+    }
+}
+
+/// A request's destination, as an [`Origin`] is compared with it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Parts<'a> {
+    https: bool,
+    host: &'a str,
+    port: u16,
+}
+
+impl<'a> Parts<'a> {
+    /// `None` if the scheme is neither `http` nor `https`.
+    #[inline]
+    fn new(scheme: &str, host: &'a str, port: Option<u16>) -> Option<Self> {
+        let (https, default) = if scheme.eq_ignore_ascii_case("https") {
+            (true, 443)
+        } else if scheme.eq_ignore_ascii_case("http") {
+            (false, 80)
+        } else {
+            return None;
+        };
+        Some(Self { https, host, port: port.unwrap_or(default) })
+    }
+
+    /// In one pass from the end, which `Authority::host` and `port` take several for. `None` for a port that is no number
+    /// up to 65535, which `Authority` lets pass: such an authority is nobody's origin.
+    #[inline]
+    fn of(scheme: &str, authority: &'a str) -> Option<Self> {
+        let digits = authority.bytes().rev().take_while(u8::is_ascii_digit).count();
+        let (before, digits) = authority.split_at(authority.len() - digits);
+        let (host, port) = match before.strip_suffix(':') {
+            Some(host) => (host, Some(digits.parse().ok()?)),
+            None => (authority, None),
+        };
+        let host = host.rfind('@').map_or(host, |at| &host[at + 1..]);
+        Self::new(scheme, host, port)
+    }
+}
+
+/// The origins of one credential, of which each request asks whether its own is among them.
+#[derive(Clone)]
+pub(crate) struct Origins(Box<[Origin]>);
+
+impl Origins {
+    pub(crate) fn new(mut origins: Vec<Origin>) -> Self {
+        origins.sort_unstable_by(|one, other| one.order(other.parts()));
+        origins.dedup();
+        Self(origins.into())
+    }
+
+    pub(crate) fn as_slice(&self) -> &[Origin] {
+        &self.0
+    }
+
+    /// Allocates nothing; the time that it takes grows with the logarithm of their number.
+    #[inline]
+    pub(crate) fn target(&self, uri: &Uri) -> Target {
+        match (uri.scheme_str(), uri.authority()) {
+            (Some(scheme), Some(authority)) => match Parts::of(scheme, authority.as_str()) {
+                Some(parts) if self.contain(parts) => Target::Bound,
+                _ => Target::Foreign,
+            },
+            _ => Target::Relative,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn cover(&self, scheme: &str, host: &str, port: Option<u16>) -> bool {
+        Parts::new(scheme, host, port).is_some_and(|parts| self.contain(parts))
+    }
+
+    #[inline]
+    fn contain(&self, parts: Parts<'_>) -> bool {
+        self.0.binary_search_by(|origin| origin.order(parts)).is_ok()
+    }
+}
+
+impl fmt::Debug for Origins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -84,20 +177,11 @@ pub enum Target {
     Relative,
 }
 
-impl Target {
-    pub(crate) fn of(uri: &Uri, origins: &[Origin]) -> Self {
-        if uri.scheme().is_none() || uri.host().is_none() {
-            Self::Relative
-        } else if origins.iter().any(|origin| origin.covers(uri)) {
-            Self::Bound
-        } else {
-            Self::Foreign
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use http::uri::Authority;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn covers(origin: &str, uri: &str) -> bool {
@@ -132,10 +216,52 @@ mod tests {
 
     #[test]
     fn a_uri_without_an_authority_is_relative() {
-        let origins = ["https://a.example".parse().unwrap()];
-        assert_eq!(Target::of(&"/v2".parse().unwrap(), &origins), Target::Relative);
-        assert_eq!(Target::of(&"a.example:443".parse().unwrap(), &origins), Target::Relative);
-        assert_eq!(Target::of(&"https://a.example/".parse().unwrap(), &origins), Target::Bound);
-        assert_eq!(Target::of(&"https://b.example/".parse().unwrap(), &origins), Target::Foreign);
+        let origins = Origins::new(vec!["https://a.example".parse().unwrap()]);
+        let target = |uri: &str| origins.target(&uri.parse().unwrap());
+        assert_eq!(target("/v2"), Target::Relative);
+        assert_eq!(target("a.example:443"), Target::Relative);
+        assert_eq!(target("https://a.example/"), Target::Bound);
+        assert_eq!(target("https://b.example/"), Target::Foreign);
+        assert_eq!(target("ftp://a.example/"), Target::Foreign);
+    }
+
+    #[test]
+    fn among_many_each_is_found_and_no_other() {
+        let host = |n: usize| format!("h{n}.example");
+        let origins = (0..1000).map(|n| format!("https://{}:{}", host(n), 443 + n % 3));
+        let origins = Origins::new(origins.map(|text| text.parse().unwrap()).collect());
+        assert_eq!(origins.as_slice().len(), 1000);
+        for n in 0..1000 {
+            for port in 442..447 {
+                let uri = format!("https://{}:{port}/x", host(n).to_uppercase()).parse().unwrap();
+                let expected = if port == 443 + n % 3 { Target::Bound } else { Target::Foreign };
+                assert_eq!(origins.target(&uri), expected, "{uri}");
+                let covered = origins.cover("https", &host(n), Some(u16::try_from(port).unwrap()));
+                assert_eq!(covered, expected == Target::Bound);
+            }
+        }
+        assert_eq!(origins.target(&"https://h0.example/".parse().unwrap()), Target::Bound);
+        assert_eq!(origins.target(&"https://h1000.example/".parse().unwrap()), Target::Foreign);
+    }
+
+    proptest! {
+        /// What `Authority` itself says of its host and port, for all that it accepts.
+        #[test]
+        fn an_authority_is_read_as_its_own_parser_reads_it(
+            authority in "(([a-c%:]{0,3}@)?([a-c.:]{0,4}|[0-9.]{1,8}|\\[[0-9:]{2,5}\\])(:[0-9]{0,6})?)",
+        ) {
+            if let Ok(authority) = authority.parse::<Authority>() {
+                let port = authority.port_u16();
+                let well_formed = port.is_some() || authority.as_str().ends_with(authority.host());
+                let expected =
+                    Parts { https: true, host: authority.host(), port: port.unwrap_or(443) };
+                match Parts::of("https", authority.as_str()) {
+                    Some(parts) if well_formed => prop_assert_eq!(parts, expected),
+                    // No origin has a host like that.
+                    Some(parts) => prop_assert!(parts.host.contains(':')),
+                    None => prop_assert!(!well_formed),
+                }
+            }
+        }
     }
 }

@@ -9,12 +9,12 @@ use arc_swap::ArcSwapOption;
 use crate::clock::{Clock, Now, SystemClock, Timestamp};
 use crate::error::Error;
 use crate::id::TokenId;
-use crate::origin::Origin;
+use crate::origin::Origins;
+use crate::per_cpu::one_for_each_cpu;
 use crate::quota::{Cause, pace};
 use crate::renewal::flight::{Flights, Landing, Ticket, Wish};
 use crate::renewal::plan::{Current, Need};
 use crate::renewal::{Acquired, Renewal};
-use crate::stripes::one_for_each_cpu;
 use crate::token::{Authorization, Freshness, Generation, Snapshot};
 
 /// How many refused tokens are remembered. A refused token is replaced by a newer one, so the last few are enough.
@@ -25,7 +25,7 @@ pub(crate) struct Shared {
     /// the `load` of a request; nothing else is synchronised through it.
     pub(crate) snapshot: ArcSwapOption<Snapshot>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) origins: Box<[Origin]>,
+    pub(crate) origins: Origins,
     pub(crate) flights: Arc<Flights>,
     slow: Mutex<Slow>,
     pub(crate) renewal: Renewal,
@@ -54,7 +54,7 @@ impl Shared {
     pub(crate) fn new(
         renewal: Renewal,
         clock: Arc<dyn Clock>,
-        origins: Box<[Origin]>,
+        origins: Origins,
         jitter: f64,
         copies: Option<usize>,
         is_system_clock: bool,
@@ -79,7 +79,7 @@ impl Shared {
         if self.is_system_clock { SystemClock.coarse() } else { self.clock.coarse() }
     }
 
-    fn copies(&self) -> usize {
+    pub(crate) fn copies(&self) -> usize {
         let few = ALIVE.load(Ordering::Relaxed) <= MANY;
         self.copies.unwrap_or_else(|| if few { one_for_each_cpu() } else { 1 })
     }

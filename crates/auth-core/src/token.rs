@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 use crate::clock::{BootTime, Now, Timestamp};
 use crate::id::TokenId;
 use crate::lifetime::Lifetime;
+use crate::per_cpu::Header;
 use crate::quota::Cause;
-use crate::stripes::Stripes;
 
 /// The longest token that is accepted. Most servers refuse header lines above 8 to 16 KiB.
 pub(crate) const LONGEST_TOKEN: usize = 16 * 1024;
@@ -45,11 +45,11 @@ impl AccessToken {
     }
 
     /// `Bearer …`, in this many copies.
-    fn header(&self, copies: usize) -> Stripes {
+    fn header(&self, copies: usize) -> Header {
         let mut text = Zeroizing::new(Vec::with_capacity("Bearer ".len() + self.0.len()));
         text.extend_from_slice(b"Bearer ");
         text.extend_from_slice(self.0.as_bytes());
-        Stripes::new(text, copies).expect("the grammar allows only visible ASCII")
+        Header::of_text(text, copies).expect("the grammar allows only visible ASCII")
     }
 }
 
@@ -129,7 +129,7 @@ pub(crate) enum Freshness {
 /// One token, ready to be sent. Never changed; replaced by a swap.
 #[derive(Clone)]
 pub(crate) struct Snapshot {
-    header: Stripes,
+    header: Header,
     pub(crate) generation: Generation,
     pub(crate) id: TokenId,
     /// What it was fetched for, and when.
@@ -213,6 +213,11 @@ impl Snapshot {
     #[inline(never)]
     pub(crate) fn authorization(&self) -> Option<Authorization> {
         Some(Authorization { header: self.header.get().clone(), generation: self.generation })
+    }
+
+    #[inline]
+    pub(crate) fn header(&self) -> &HeaderValue {
+        self.header.get()
     }
 
     /// The token itself.

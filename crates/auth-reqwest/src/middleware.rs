@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use async_trait::async_trait;
-use auth_core::{Authenticator, Origin};
+use auth_core::Authenticator;
 use http::header::AUTHORIZATION;
 use http::{Extensions, StatusCode};
 use reqwest::{Request, Response, Url};
@@ -93,11 +93,9 @@ impl AuthMiddleware {
     /// Whether `request` is to carry the token.
     fn is_bound(&self, request: &Request) -> bool {
         let to = request.url();
-        let covers = |origin: &Origin| {
-            to.host_str().is_some_and(|host| origin.covers_parts(to.scheme(), host, to.port()))
-        };
-        !request.headers().contains_key(AUTHORIZATION)
-            && self.authenticator.origins().iter().any(covers)
+        to.host_str()
+            .is_some_and(|host| self.authenticator.covers_parts(to.scheme(), host, to.port()))
+            && !request.headers().contains_key(AUTHORIZATION)
     }
 }
 

@@ -6,7 +6,6 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use auth_core::{Authorization, BoxFuture, Generation};
@@ -16,7 +15,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::error::BoxError;
-use crate::shared::Shared;
+use crate::shared::Handle;
 
 pin_project! {
     /// The response of an [`Auth`](crate::Auth) service.
@@ -46,7 +45,7 @@ pin_project! {
 /// What a request was sent with.
 pub(crate) struct Sent<S, B> {
     generation: Generation,
-    shared: Arc<Shared<S>>,
+    shared: Handle<S>,
     /// The request once more, without a token.
     spare: Option<Box<Request<B>>>,
 }
@@ -58,7 +57,7 @@ struct Waiting<S: Service<Request<B>>, B> {
     request: Option<Request<B>>,
     /// The API's 401, for a request that is sent again: the answer if there is no other token.
     refused: Option<S::Response>,
-    shared: Arc<Shared<S>>,
+    shared: Handle<S>,
     spare: Option<Box<Request<B>>>,
 }
 
@@ -71,7 +70,7 @@ enum Token {
 impl<S, B> Sent<S, B> {
     pub(crate) fn new(
         generation: Generation,
-        shared: Arc<Shared<S>>,
+        shared: Handle<S>,
         spare: Option<Box<Request<B>>>,
     ) -> Self {
         Self { generation, shared, spare }
@@ -93,7 +92,7 @@ where
     pub(crate) fn waiting(
         service: S,
         request: Request<B>,
-        shared: Arc<Shared<S>>,
+        shared: Handle<S>,
         spare: Option<Box<Request<B>>>,
     ) -> Self {
         let authenticator = shared.authenticator.clone();

@@ -7,7 +7,7 @@ use tower_layer::Layer;
 
 use crate::replay::Auto;
 use crate::service::Auth;
-use crate::shared::Shared;
+use crate::shared::Handles;
 
 /// Puts the token of an [`Authenticator`] on every request of a client. See the [crate's documentation](crate).
 ///
@@ -52,7 +52,7 @@ impl<S: Clone, R: Clone> Layer<S> for AuthLayer<R> {
     fn layer(&self, inner: S) -> Self::Service {
         let origins = self.authenticator.origins();
         let relative = self.assumed.as_ref().map(|assumed| origins.contains(assumed));
-        let shared = Shared::new(self.authenticator.clone(), relative, inner.clone());
+        let shared = Handles::new(self.authenticator.clone(), relative, inner.clone());
         Auth::new(inner, Arc::new(shared), self.replay.clone())
     }
 }

@@ -12,7 +12,7 @@ use tower_service::Service;
 use crate::error::BoxError;
 use crate::future::{ResponseFuture, Sent, copy_head};
 use crate::replay::{Auto, Replay};
-use crate::shared::Shared;
+use crate::shared::Handles;
 
 /// A client whose requests carry a token. Made by [`AuthLayer`](crate::AuthLayer).
 ///
@@ -24,12 +24,12 @@ use crate::shared::Shared;
 /// its permit, as it does in every tower stack.
 pub struct Auth<S, R = Auto> {
     inner: S,
-    shared: Arc<Shared<S>>,
+    shared: Arc<Handles<S>>,
     replay: R,
 }
 
 impl<S, R> Auth<S, R> {
-    pub(crate) fn new(inner: S, shared: Arc<Shared<S>>, replay: R) -> Self {
+    pub(crate) fn new(inner: S, shared: Arc<Handles<S>>, replay: R) -> Self {
         Self { inner, shared, replay }
     }
 
@@ -60,7 +60,7 @@ where
             Target::Bound => {}
             Target::Foreign => return ResponseFuture::calling(self.inner.call(request), None),
             Target::Relative => {
-                return ResponseFuture::failed(self.shared.authenticator.relative_uri_error());
+                return ResponseFuture::failed(self.shared.authenticator().relative_uri_error());
             }
         }
         // Before the header is set: the copy gets the token of its own time.
@@ -73,11 +73,9 @@ where
         let Entry::Vacant(header) = request.headers_mut().entry(AUTHORIZATION) else {
             return ResponseFuture::calling(self.inner.call(request), None);
         };
-        match self.shared.authenticator.try_authorization() {
-            Some(authorization) => {
-                let generation = authorization.generation();
-                header.insert(authorization.into_header());
-                let sent = Sent::new(generation, self.shared.clone(), spare);
+        match self.shared.authenticator().try_insert(header) {
+            Some(generation) => {
+                let sent = Sent::new(generation, self.shared.handle(), spare);
                 ResponseFuture::calling(self.inner.call(request), Some(sent))
             }
             None => self.wait(request, spare),
@@ -99,7 +97,7 @@ impl<S: Clone, R> Auth<S, R> {
         // The inner service that is ready may hold a permit that the issuer's calls need.
         let unready = self.inner.clone();
         drop(std::mem::replace(&mut self.inner, unready));
-        ResponseFuture::waiting(self.inner.clone(), request, self.shared.clone(), spare)
+        ResponseFuture::waiting(self.inner.clone(), request, self.shared.handle(), spare)
     }
 }
 
@@ -113,7 +111,7 @@ impl<S: fmt::Debug, R: fmt::Debug> fmt::Debug for Auth<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Auth")
             .field("inner", &self.inner)
-            .field("authenticator", &self.shared.authenticator)
+            .field("authenticator", self.shared.authenticator())
             .field("replay", &self.replay)
             .finish()
     }

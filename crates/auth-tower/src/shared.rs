@@ -1,8 +1,9 @@
 //! What the clones of a service have in common.
 
-use std::sync::{Mutex, PoisonError};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use auth_core::{Authenticator, Target};
+use auth_core::{Apart, Authenticator, PerCpu, Target};
 use http::Uri;
 
 /// What all clones of a service and their responses share.
@@ -15,23 +16,61 @@ pub(crate) struct Shared<S> {
 }
 
 impl<S: Clone> Shared<S> {
-    pub(crate) fn new(authenticator: Authenticator, relative: Option<bool>, template: S) -> Self {
-        Self { authenticator, relative, template: Mutex::new(template) }
-    }
-
     /// A service that was never made ready.
     pub(crate) fn fresh(&self) -> S {
         self.template.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-impl<S> Shared<S> {
+/// Where the clones of a service have it from. Each response needs a handle, and responses on different CPUs must not meet at
+/// the count of them.
+pub(crate) struct Handles<S> {
+    shared: Arc<Shared<S>>,
+    copies: PerCpu<Handle<S>>,
+}
+
+impl<S> Handles<S> {
+    pub(crate) fn new(authenticator: Authenticator, relative: Option<bool>, template: S) -> Self {
+        let template = Mutex::new(template);
+        let shared = Arc::new(Shared { authenticator, relative, template });
+        let copies = shared.authenticator.per_cpu(|| Handle(Arc::new(Apart(Arc::clone(&shared)))));
+        Self { shared, copies }
+    }
+
+    #[inline]
+    pub(crate) fn handle(&self) -> Handle<S> {
+        self.copies.get().clone()
+    }
+
+    #[inline]
+    pub(crate) fn authenticator(&self) -> &Authenticator {
+        &self.shared.authenticator
+    }
+
     #[inline]
     pub(crate) fn target(&self, uri: &Uri) -> Target {
-        match (self.authenticator.target(uri), self.relative) {
+        match (self.shared.authenticator.target(uri), self.shared.relative) {
             (Target::Relative, Some(true)) => Target::Bound,
             (Target::Relative, Some(false)) => Target::Foreign,
             (target, _) => target,
         }
+    }
+}
+
+/// A response's hold on what is shared.
+pub(crate) struct Handle<S>(Arc<Apart<Arc<Shared<S>>>>);
+
+impl<S> Clone for Handle<S> {
+    #[inline]
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<S> Deref for Handle<S> {
+    type Target = Shared<S>;
+
+    fn deref(&self) -> &Shared<S> {
+        &self.0.0
     }
 }
