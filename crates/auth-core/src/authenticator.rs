@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::header::VacantEntry;
-use http::{HeaderValue, Uri};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Uri};
 use tokio::runtime::Handle;
 
 use crate::clock::Clock;
@@ -76,10 +76,11 @@ impl Authenticator {
         }
     }
 
-    /// Puts the token on a request, if it can be sent at once, and says which it is: what
-    /// [`try_authorization`](Self::try_authorization) gives, without a stop on the way. Without a token nothing is inserted.
+    /// Puts the token into these headers, if it can be sent at once, and says which it is: what
+    /// [`try_authorization`](Self::try_authorization) gives, without a stop on the way. Replaces an `Authorization` that is
+    /// there; without a token nothing changes.
     #[inline]
-    pub fn try_insert(&self, entry: VacantEntry<'_, HeaderValue>) -> Option<Generation> {
+    pub fn try_insert(&self, headers: &mut HeaderMap) -> Option<Generation> {
         let snapshot = self.shared.snapshot.load();
         let snapshot = snapshot.as_ref()?;
         match snapshot.freshness(self.shared.coarse()) {
@@ -87,7 +88,7 @@ impl Authenticator {
             Freshness::Ageing => drop(self.serve_ageing(snapshot)?),
             Freshness::Expired => return None,
         }
-        entry.insert(snapshot.header().clone());
+        headers.insert(AUTHORIZATION, snapshot.header().clone());
         Some(snapshot.generation)
     }
 

@@ -65,6 +65,16 @@ impl Origin {
         }
     }
 
+    fn scheme(&self) -> &'static str {
+        if self.https { "https" } else { "http" }
+    }
+
+    /// As it is usually written.
+    fn authority(&self) -> String {
+        let own = if self.https { 443 } else { 80 };
+        if self.port == own { self.host.clone() } else { format!("{}:{}", self.host, self.port) }
+    }
+
     fn parts(&self) -> Parts<'_> {
         Parts { https: self.https, host: &self.host, port: self.port }
     }
@@ -109,28 +119,48 @@ impl<'a> Parts<'a> {
 
 /// The origins of one credential, of which each request asks whether its own is among them.
 #[derive(Clone)]
-pub(crate) struct Origins(Box<[Origin]>);
+pub(crate) struct Origins {
+    sorted: Box<[Origin]>,
+    /// The scheme and the authority of the only one, as they are usually written: in lower case, and without the scheme's own
+    /// port. What is written like this needs no second look.
+    only: Option<(&'static str, String)>,
+}
 
 impl Origins {
     pub(crate) fn new(mut origins: Vec<Origin>) -> Self {
         origins.sort_unstable_by(|one, other| one.order(other.parts()));
         origins.dedup();
-        Self(origins.into())
+        let only = match &*origins {
+            [only] => Some((only.scheme(), only.authority())),
+            _ => None,
+        };
+        Self { sorted: origins.into(), only }
     }
 
     pub(crate) fn as_slice(&self) -> &[Origin] {
-        &self.0
+        &self.sorted
     }
 
     /// Allocates nothing; the time that it takes grows with the logarithm of their number.
     #[inline]
     pub(crate) fn target(&self, uri: &Uri) -> Target {
         match (uri.scheme_str(), uri.authority()) {
-            (Some(scheme), Some(authority)) => match Parts::of(scheme, authority.as_str()) {
-                Some(parts) if self.contain(parts) => Target::Bound,
-                _ => Target::Foreign,
-            },
+            (Some(scheme), Some(authority)) => {
+                let authority = authority.as_str();
+                match &self.only {
+                    Some((own, only)) if scheme == *own && authority == only => Target::Bound,
+                    _ => self.search(scheme, authority),
+                }
+            }
             _ => Target::Relative,
+        }
+    }
+
+    #[inline(never)]
+    fn search(&self, scheme: &str, authority: &str) -> Target {
+        match Parts::of(scheme, authority) {
+            Some(parts) if self.contain(parts) => Target::Bound,
+            _ => Target::Foreign,
         }
     }
 
@@ -141,19 +171,19 @@ impl Origins {
 
     #[inline]
     fn contain(&self, parts: Parts<'_>) -> bool {
-        self.0.binary_search_by(|origin| origin.order(parts)).is_ok()
+        self.sorted.binary_search_by(|origin| origin.order(parts)).is_ok()
     }
 }
 
 impl fmt::Debug for Origins {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.sorted.fmt(f)
     }
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}:{}", if self.https { "https" } else { "http" }, self.host, self.port)
+        write!(f, "{}://{}:{}", self.scheme(), self.host, self.port)
     }
 }
 
@@ -223,6 +253,11 @@ mod tests {
         assert_eq!(target("https://a.example/"), Target::Bound);
         assert_eq!(target("https://b.example/"), Target::Foreign);
         assert_eq!(target("ftp://a.example/"), Target::Foreign);
+        assert_eq!(target("http://a.example/"), Target::Foreign);
+        assert_eq!(target("https://a.example:443/"), Target::Bound);
+        let origins = Origins::new(vec!["https://a.example:8443".parse().unwrap()]);
+        assert_eq!(origins.target(&"https://a.example:8443/".parse().unwrap()), Target::Bound);
+        assert_eq!(origins.target(&"https://a.example/".parse().unwrap()), Target::Foreign);
     }
 
     #[test]
@@ -255,11 +290,12 @@ mod tests {
                 let well_formed = port.is_some() || authority.as_str().ends_with(authority.host());
                 let expected =
                     Parts { https: true, host: authority.host(), port: port.unwrap_or(443) };
-                match Parts::of("https", authority.as_str()) {
-                    Some(parts) if well_formed => prop_assert_eq!(parts, expected),
-                    // No origin has a host like that.
-                    Some(parts) => prop_assert!(parts.host.contains(':')),
-                    None => prop_assert!(!well_formed),
+                let parts = Parts::of("https", authority.as_str());
+                if !well_formed || authority.host().is_empty() {
+                    // Nobody's origin, whatever is read there.
+                    prop_assert!(parts.is_none_or(|parts| parts.host.is_empty() || parts.host.contains(':')));
+                } else {
+                    prop_assert_eq!(parts, Some(expected));
                 }
             }
         }

@@ -68,6 +68,7 @@ enum Token {
 }
 
 impl<S, B> Sent<S, B> {
+    #[inline]
     pub(crate) fn new(
         generation: Generation,
         shared: Handle<S>,
@@ -81,6 +82,7 @@ impl<S, B> ResponseFuture<S, B>
 where
     S: Service<Request<B>>,
 {
+    #[inline]
     pub(crate) fn calling(future: S::Future, sent: Option<Sent<S, B>>) -> Self {
         Self { state: State::Calling { future, sent } }
     }
@@ -122,11 +124,12 @@ where
             let next = match this.state.as_mut().project() {
                 StateProj::Calling { future, sent } => {
                     let response = ready!(future.poll(cx)).map_err(Into::into)?;
+                    if response.status() != StatusCode::UNAUTHORIZED {
+                        return Poll::Ready(Ok(response));
+                    }
                     match sent.take() {
-                        Some(sent) if response.status() == StatusCode::UNAUTHORIZED => {
-                            sent.refused(response)
-                        }
-                        _ => return Poll::Ready(Ok(response)),
+                        Some(sent) => sent.refused(response),
+                        None => return Poll::Ready(Ok(response)),
                     }
                 }
                 StateProj::Waiting { waiting } => ready!(waiting.poll(cx))?,

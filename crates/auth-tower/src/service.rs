@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use auth_core::Target;
-use http::header::{AUTHORIZATION, Entry};
+use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use tower_service::Service;
 
@@ -63,20 +63,17 @@ where
                 return ResponseFuture::failed(self.shared.authenticator().relative_uri_error());
             }
         }
-        // Before the header is set: the copy gets the token of its own time.
-        let spare = match self.replay.replay(request.body(), request.extensions()) {
-            Some(body) if !request.headers().contains_key(AUTHORIZATION) => {
-                Some(copy_head(&request, body))
-            }
-            _ => None,
-        };
-        let Entry::Vacant(header) = request.headers_mut().entry(AUTHORIZATION) else {
+        if request.headers().contains_key(AUTHORIZATION) {
             return ResponseFuture::calling(self.inner.call(request), None);
-        };
-        match self.shared.authenticator().try_insert(header) {
+        }
+        // Before the header is set: the copy gets the token of its own time.
+        let body = self.replay.replay(request.body(), request.extensions());
+        let spare = body.map(|body| copy_head(&request, body));
+        match self.shared.authenticator().try_insert(request.headers_mut()) {
             Some(generation) => {
+                let future = self.inner.call(request);
                 let sent = Sent::new(generation, self.shared.handle(), spare);
-                ResponseFuture::calling(self.inner.call(request), Some(sent))
+                ResponseFuture::calling(future, Some(sent))
             }
             None => self.wait(request, spare),
         }
