@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Uri};
-use tokio::runtime::Handle;
 
 use crate::clock::Clock;
 use crate::error::Error;
@@ -19,6 +18,7 @@ use crate::renewal::flight::{Boarding, Landing, Waiter, Wish};
 use crate::shared::Shared;
 use crate::status::Status;
 use crate::store::BoxFuture;
+use crate::sync::{Runtime, timeout};
 use crate::token::{Authorization, Freshness, Generation, Snapshot};
 
 /// How many flights that do not answer it a caller waits for before it gives up. More than two in a row take runtimes that
@@ -224,7 +224,7 @@ impl Authenticator {
     }
 
     async fn start_anew(&self, spent: Option<u32>) -> Result<(), Error> {
-        if Handle::try_current().is_err() {
+        if Runtime::current().is_none() {
             return Err(self.failed("the store cannot be written outside of a tokio runtime"));
         }
         let snapshot = self.shared.snapshot.load_full();
@@ -271,7 +271,7 @@ impl Authenticator {
     /// Waits for a flight on another runtime, and gives it up when nobody drives that any more.
     async fn landed_elsewhere(&self, mut waiter: Waiter) -> Landing {
         loop {
-            if let Ok(landing) = tokio::time::timeout(LOOK, waiter.landed()).await {
+            if let Ok(landing) = timeout(LOOK, waiter.landed()).await {
                 return landing;
             }
             if self.shared.renewal.stands_still(self.shared.clock.now().boot) {
@@ -298,7 +298,7 @@ impl Authenticator {
 
     /// Joins the flight under way or starts one, in a task that outlives the caller.
     fn start(&self, wish: Wish) -> Boarding {
-        let runtime = Handle::try_current().ok();
+        let runtime = Runtime::current();
         let now = self.shared.clock.now().boot;
         match (self.shared.flights.board(wish, now, runtime.as_ref()), runtime) {
             // The lock of the flights is released: a runtime that is shutting down drops the task, and the ticket in it, at

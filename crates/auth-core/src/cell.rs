@@ -2,13 +2,14 @@
 //! it runs backwards.
 
 use std::error::Error as StdError;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::record::Record;
 use crate::store::{LedgerKey, Store, Version, Written};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, PoisonError, timeout};
 
 /// How long a store may take for one operation.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -47,7 +48,7 @@ impl Cell {
     pub(crate) async fn read(&self) -> Result<(Option<Version>, Record), CellError> {
         // Taken before the read: a write that overtakes it must not make it look old.
         let highest = self.highest.load(Ordering::Relaxed);
-        let read = tokio::time::timeout(DEADLINE, self.store.cell().read(&self.key)).await;
+        let read = timeout(DEADLINE, self.store.cell().read(&self.key)).await;
         let stored = read.map_err(|_| CellError::slow())?.map_err(CellError::from_store)?;
         let Some(stored) = stored else {
             if highest > 0 {
@@ -76,7 +77,7 @@ impl Cell {
     ) -> Result<Written, CellError> {
         record.seq = record.seq.saturating_add(1);
         let write = self.store.cell().write(&self.key, expected, record.encode());
-        match tokio::time::timeout(DEADLINE, write).await {
+        match timeout(DEADLINE, write).await {
             Ok(Ok(written)) => {
                 if matches!(written, Written::Written(_)) {
                     self.saw(record);
@@ -102,7 +103,7 @@ impl Cell {
         let highest = self.highest.load(Ordering::Relaxed).saturating_add(1);
         record.seq = highest.max(u64::try_from(now.as_millis()).unwrap_or(0));
         let replace = self.store.cell().replace(&self.key, record.encode());
-        let replaced = tokio::time::timeout(DEADLINE, replace).await;
+        let replaced = timeout(DEADLINE, replace).await;
         replaced.map_err(|_| CellError::slow())?.map_err(CellError::from_store)?;
         self.saw(record);
         Ok(())

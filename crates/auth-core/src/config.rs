@@ -1,7 +1,6 @@
 //! From what a user writes down to an authenticator: checked once, at the earliest moment.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, LazyLock, Once};
 use std::time::Duration;
 use std::{fmt, mem};
@@ -20,6 +19,7 @@ use crate::quota::Quota;
 use crate::renewal::{OpenFlights, Renewal};
 use crate::seal::Keys;
 use crate::store::{LedgerKey, Store};
+use crate::sync::atomic::AtomicU64;
 use crate::wire::Transport;
 use crate::wire::endpoint::HttpUrl;
 use crate::wire::response::QuotaRefusal;

@@ -69,6 +69,7 @@ mod secret;
 mod shared;
 mod status;
 mod store;
+mod sync;
 mod token;
 mod wire;
 

@@ -1,10 +1,8 @@
 //! What all handles of an authenticator share: the snapshot that requests are served from, and the rules by which it
 //! changes.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use arc_swap::ArcSwapOption;
 
 use crate::clock::{Clock, Now, SystemClock, Timestamp};
 use crate::error::Error;
@@ -15,15 +13,16 @@ use crate::quota::{Cause, pace};
 use crate::renewal::flight::{Flights, Landing, Ticket, Wish};
 use crate::renewal::plan::{Current, Need};
 use crate::renewal::{Acquired, Renewal};
+use crate::sync::{Mutex, MutexGuard, PoisonError, Published};
 use crate::token::{Authorization, Freshness, Generation, Snapshot};
 
 /// How many refused tokens are remembered. A refused token is replaced by a newer one, so the last few are enough.
 const REFUSED_KEPT: usize = 16;
 
 pub(crate) struct Shared {
-    /// Published by a swap under `slow`. The swap (`AcqRel` or stronger inside arc-swap) makes the whole snapshot visible to
-    /// the `load` of a request; nothing else is synchronised through it.
-    pub(crate) snapshot: ArcSwapOption<Snapshot>,
+    /// Published by a swap under `slow`, which makes the whole snapshot visible to the `load` of a request; nothing else is
+    /// synchronised through it.
+    pub(crate) snapshot: Published<Snapshot>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) origins: Origins,
     pub(crate) flights: Arc<Flights>,
@@ -61,7 +60,7 @@ impl Shared {
     ) -> Self {
         ALIVE.fetch_add(1, Ordering::Relaxed);
         Self {
-            snapshot: ArcSwapOption::empty(),
+            snapshot: Published::empty(),
             clock,
             origins,
             flights: Flights::new(renewal.name.clone()),

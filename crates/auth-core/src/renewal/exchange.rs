@@ -11,6 +11,7 @@ use http::{Request, Response};
 
 use crate::clock::{BootTime, Clock};
 use crate::failure::{Failure, FailureKind};
+use crate::sync::timeout;
 use crate::wire::{Transport, TransportError, TransportErrorKind};
 
 /// Sends `request` once. `decided` is when its unit was written down; `deadline` counts from then, by the boot clock, since a
@@ -45,7 +46,7 @@ pub(super) async fn exchange(
             }
         }
     });
-    tokio::time::timeout(first, guarded).await.unwrap_or_else(|_| Err(late(deadline)))
+    timeout(first, guarded).await.unwrap_or_else(|_| Err(late(deadline)))
 }
 
 fn late(deadline: Duration) -> Failure {

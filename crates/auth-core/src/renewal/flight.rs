@@ -4,15 +4,13 @@
 //! panic, or because its runtime was shut down. A task that is not driven any more, on a runtime that is kept and not run,
 //! reports nothing: whoever waits for it from another runtime gives it up in the end ([`Flights::give_up`]).
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
-
-use tokio::runtime::{Handle, Id};
-use tokio::sync::watch;
 
 use crate::clock::BootTime;
 use crate::error::Error;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, MutexGuard, PoisonError, Runtime, RuntimeId, watch};
 use crate::token::Generation;
 
 /// For how long a failure answers later callers without another look into the store.
@@ -67,7 +65,7 @@ pub(crate) struct Flights {
 #[derive(Debug, Default)]
 struct State {
     epoch: u64,
-    flying: Option<Id>,
+    flying: Option<RuntimeId>,
     failed: Option<(Wish, Error, BootTime)>,
 }
 
@@ -96,9 +94,9 @@ impl Flights {
         self: &Arc<Self>,
         wish: Wish,
         now: BootTime,
-        runtime: Option<&Handle>,
+        runtime: Option<&Runtime>,
     ) -> Boarding {
-        let here = runtime.map(Handle::id);
+        let here = runtime.map(Runtime::id);
         let mut state = self.lock();
         if let Some(there) = state.flying {
             return Boarding::Boarded(
@@ -230,7 +228,7 @@ mod tests {
 
     /// A flight on the runtime at hand.
     fn fly(flights: &Arc<Flights>) -> (Waiter, Ticket) {
-        match flights.board(Wish::Any, NOW, Some(&Handle::current())) {
+        match flights.board(Wish::Any, NOW, Runtime::current().as_ref()) {
             Boarding::Boarded(waiter, Some(ticket)) => (waiter, ticket),
             _ => panic!("nothing is under way"),
         }
@@ -272,7 +270,7 @@ mod tests {
         ticket.land(Landing::Failed(Wish::Any, error), NOW);
         let board = |wish, millis| {
             let now = BootTime { millis, ..NOW };
-            flights.board(wish, now, Some(&Handle::current()))
+            flights.board(wish, now, Runtime::current().as_ref())
         };
         assert!(matches!(board(Wish::Any, 999), Boarding::Failed(_)));
         assert!(matches!(board(Wish::Renewal, 999), Boarding::Boarded(_, Some(_))));

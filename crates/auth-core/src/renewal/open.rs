@@ -3,10 +3,9 @@
 //! While a flight's task runs, no other looks in here. So a flight that the next one finds here is over: with a settlement
 //! that could not be written yet, or without one, when its task was dropped.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use super::outcome::Settlement;
 use crate::id::FlightId;
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// More than these would take a store that fails for hours on end; the oldest are then waited for like another process's.
 const KEPT: usize = 32;

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::runtime::Handle;
-
 use super::run::Renewal;
 use crate::error::Error;
 use crate::lifetime::Lifetime;
@@ -11,6 +9,7 @@ use crate::quota::window::Human;
 use crate::quota::{Cause, Window};
 use crate::record::Record;
 use crate::status::{Status, TokenStatus, WindowStatus};
+use crate::sync::Runtime;
 use crate::token::{Freshness, Snapshot};
 
 impl Renewal {
@@ -19,7 +18,7 @@ impl Renewal {
         snapshot: Option<&Snapshot>,
         last_error: Option<Error>,
     ) -> Status {
-        let (record, store_error) = if Handle::try_current().is_err() {
+        let (record, store_error) = if Runtime::current().is_none() {
             let problem = "the store cannot be read outside of a tokio runtime";
             (self.cell.last_seen(), Some(Error::runtime(self.name.clone(), problem)))
         } else {

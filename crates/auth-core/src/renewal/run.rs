@@ -1,7 +1,6 @@
 //! The loop: one need in, one token or one error out.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::exchange::exchange;
@@ -21,6 +20,8 @@ use crate::quota::{Cause, Quota};
 use crate::record::{Record, StoredToken, Terms};
 use crate::seal::Keys;
 use crate::store::Written;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{sleep, timeout};
 use crate::wire::Transport;
 use crate::wire::request::TokenRequest;
 use crate::wire::response::{self, QuotaRefusal, Reading, TokenResponse};
@@ -163,7 +164,7 @@ impl Renewal {
                             learnt.watched = Some((flight.id, now.boot));
                             wait = POLL.0;
                         }
-                        tokio::time::sleep(jittered(wait)).await;
+                        sleep(jittered(wait)).await;
                         wait = (wait * 2).min(POLL.1);
                         continue;
                     }
@@ -212,7 +213,7 @@ impl Renewal {
             if let Written::Written(_) = written {
                 contended = CONTENDED;
             } else {
-                tokio::time::sleep(jittered(contended)).await;
+                sleep(jittered(contended)).await;
                 contended = (contended * 2).min(POLL.1);
             }
         }
@@ -242,7 +243,7 @@ impl Renewal {
             expires_at: need.current.map(|current| current.expires_at),
         };
         self.open.ended(settlement.clone());
-        let settled = tokio::time::timeout(SETTLE_FIRST, self.settle(&settlement)).await;
+        let settled = timeout(SETTLE_FIRST, self.settle(&settlement)).await;
         let (retry_at, unsettled) = match settled {
             Ok(Ok(retry_at)) => (retry_at, None),
             Ok(Err(error)) => {
@@ -306,7 +307,7 @@ impl Renewal {
                 return Ok(retry_at);
             }
             // Settling twice changes nothing, so in doubt it is done again.
-            tokio::time::sleep(jittered(contended)).await;
+            sleep(jittered(contended)).await;
             contended = (contended * 2).min(POLL.1);
         }
     }
@@ -314,11 +315,11 @@ impl Renewal {
     /// Goes on trying to settle, after the token was published. The next flight does it first thing if this does not.
     pub(crate) async fn settle_later(&self, settlement: Settlement) {
         for pause in SETTLE_LATER {
-            tokio::time::sleep(pause).await;
+            sleep(pause).await;
             if !self.open.is_open(settlement.spend.id) {
                 return;
             }
-            match tokio::time::timeout(SETTLE_ONCE, self.settle(&settlement)).await {
+            match timeout(SETTLE_ONCE, self.settle(&settlement)).await {
                 Ok(Ok(_)) => return,
                 Ok(Err(error)) => self.warn_unsettled(&error),
                 Err(_) => {}

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock};
 
 use super::cell::{BoxFuture, LedgerKey, StoreError, Stored, VersionedCell, Written};
 use crate::id::Version;
+use crate::sync::{Mutex, PoisonError};
 
 /// A memory of its own, apart from [`Store::memory`](super::Store::memory): authenticators over two of them do not know
 /// of each other's spending. For tests.

@@ -1,0 +1,25 @@
+//! Everything that threads and tasks of one process meet at, in one place: `models/` compiles this crate over the primitives of
+//! the model checkers, loom and shuttle, which then try the schedules that no test meets.
+//!
+//! | what is shared | how it is published | what it makes visible |
+//! |---|---|---|
+//! | the snapshot | [`Published`]: a swap under `Shared::slow`, a load on the path of every request | the whole snapshot; nothing else is synchronised through it |
+//! | the refused tokens, the last error | `Shared::slow`, a lock | each other, and the order of swaps |
+//! | the flight under way | `Flights::state`, a lock | the epoch, and which failure answers for it |
+//! | how a flight ended | [`watch`] | the ending, to all who wait; the snapshot was swapped before |
+//! | `Flights::flying`, `Renewal::step`, `Cell::highest` | relaxed atomics | nothing: they are hints, and a stale one costs a look or a little patience |
+//! | flights that the record may still have | `OpenFlights`, a lock | their settlements |
+//!
+//! Locks nest in no order, since none is held while another is taken, and none is held across an await.
+
+mod published;
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
+mod real;
+#[cfg(any(feature = "loom", feature = "shuttle"))]
+mod replaced;
+
+pub(crate) use self::published::Published;
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
+pub(crate) use self::real::*;
+#[cfg(any(feature = "loom", feature = "shuttle"))]
+pub(crate) use self::replaced::*;
