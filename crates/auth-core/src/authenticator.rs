@@ -23,7 +23,7 @@ use crate::token::{Authorization, Freshness, Generation, Snapshot};
 
 /// How many flights that do not answer it a caller waits for before it gives up. More than two in a row take runtimes that
 /// are shut down one after the other.
-const FLIGHTS: usize = 8;
+const FLIGHTS: u8 = 8;
 
 /// How often a caller looks whether a flight on another runtime is still driven.
 const LOOK: Duration = Duration::from_secs(1);
@@ -235,28 +235,25 @@ impl Authenticator {
 
     /// Waits until the wish is fulfilled, or cannot be.
     async fn wait(&self, wish: Wish) -> Result<Authorization, Error> {
-        let after = wish.after();
-        for _ in 0..FLIGHTS {
+        let mut flights = FLIGHTS;
+        // What a caller keeps while it waits is kept a million times by a million callers: nothing more than it needs.
+        while flights > 0 {
+            flights -= 1;
             self.shared.redate();
-            if let Some(authorization) = self.shared.serve(after) {
+            if let Some(authorization) = self.shared.serve(wish.after()) {
                 return Ok(authorization);
             }
-            let landing = match self.start(wish) {
-                Boarding::Boarded(mut waiter, _) if !waiter.elsewhere => waiter.landed().await,
-                // Boxed, so that the usual wait stays small.
-                Boarding::Boarded(waiter, _) => Box::pin(self.landed_elsewhere(waiter)).await,
-                Boarding::Failed(error) => return Err(error),
-                Boarding::Grounded => {
-                    return Err(self.failed(
-                        "a token is needed, and there is no tokio runtime here to fetch it on",
-                    ));
-                }
+            let waiter = self.board(wish)?;
+            let landing = if waiter.elsewhere {
+                Box::pin(self.landed_elsewhere(waiter)).await
+            } else {
+                waiter.landed().await
             };
             match landing {
                 // Whatever its age: it was published this moment, and a token that is dead on arrival must not be fetched
                 // again and again.
                 Landing::Published => {
-                    if let Some(authorization) = self.shared.latest(after) {
+                    if let Some(authorization) = self.shared.latest(wish.after()) {
                         return Ok(authorization);
                     }
                 }
@@ -268,8 +265,20 @@ impl Authenticator {
         Err(self.failed("flight after flight ended without an answer: are the runtimes shut down that they run on?"))
     }
 
+    /// A place on the flight under way, or on a new one.
+    fn board(&self, wish: Wish) -> Result<Waiter, Error> {
+        match self.start(wish) {
+            Boarding::Boarded(waiter, _) => Ok(waiter),
+            Boarding::Failed(error) => Err(error),
+            Boarding::Grounded => {
+                Err(self
+                    .failed("a token is needed, and there is no tokio runtime here to fetch it on"))
+            }
+        }
+    }
+
     /// Waits for a flight on another runtime, and gives it up when nobody drives that any more.
-    async fn landed_elsewhere(&self, mut waiter: Waiter) -> Landing {
+    async fn landed_elsewhere(&self, waiter: Waiter) -> Landing {
         loop {
             if let Ok(landing) = timeout(LOOK, waiter.landed()).await {
                 return landing;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::clock::BootTime;
 use crate::error::Error;
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Mutex, MutexGuard, PoisonError, Runtime, RuntimeId, watch};
+use crate::sync::{Mutex, MutexGuard, Notify, PoisonError, Runtime, RuntimeId};
 use crate::token::Generation;
 
 /// For how long a failure answers later callers without another look into the store.
@@ -55,18 +55,21 @@ pub(crate) enum Landing {
 pub(crate) struct Flights {
     name: Arc<str>,
     state: Mutex<State>,
-    /// The number of the flight that ended last, and how. It only grows.
-    landed: watch::Sender<(u64, Landing)>,
+    /// Wakes all who wait, when a flight has ended. What they are to see is in `state` by then.
+    ended: Notify,
     /// A copy of `state.flying`, for callers who only want to know whether there is something left to start. It guards no
     /// other memory: a stale reading costs one look at `state`.
     flying: AtomicBool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    /// The number of the flight that began last.
     epoch: u64,
     flying: Option<RuntimeId>,
     failed: Option<(Wish, Error, BootTime)>,
+    /// The number of the flight that ended last, and how. It only grows.
+    landed: (u64, Landing),
 }
 
 /// What became of the wish to fly.
@@ -81,8 +84,13 @@ pub(crate) enum Boarding {
 
 impl Flights {
     pub(crate) fn new(name: Arc<str>) -> Arc<Self> {
-        let (landed, _) = watch::channel((0, Landing::NotNeeded));
-        Arc::new(Self { name, state: Mutex::default(), landed, flying: AtomicBool::new(false) })
+        let state = State { epoch: 0, flying: None, failed: None, landed: (0, Landing::NotNeeded) };
+        Arc::new(Self {
+            name,
+            state: Mutex::new(state),
+            ended: Notify::new(),
+            flying: AtomicBool::new(false),
+        })
     }
 
     pub(crate) fn is_flying(&self) -> bool {
@@ -130,8 +138,8 @@ impl Flights {
         self.lock().failed = None;
     }
 
-    fn waiter(&self, epoch: u64, elsewhere: bool) -> Waiter {
-        Waiter { landed: self.landed.subscribe(), epoch, elsewhere }
+    fn waiter(self: &Arc<Self>, epoch: u64, elsewhere: bool) -> Waiter {
+        Waiter { flights: self.clone(), epoch, elsewhere }
     }
 
     fn land(&self, epoch: u64, landing: Landing, now: Option<BootTime>) {
@@ -145,16 +153,18 @@ impl Flights {
                 _ => None,
             };
         }
-        drop(state);
-        // Not under the lock, so two may come here out of order: the later flight's end stands, since its waiters have no
-        // other sign of it.
-        self.landed.send_if_modified(|landed| {
-            let later = landed.0 < epoch;
-            if later {
-                *landed = (epoch, landing);
-            }
-            later
-        });
+        // The later flight's end stands, since its waiters have no other sign of it.
+        if state.landed.0 < epoch {
+            state.landed = (epoch, landing);
+            drop(state);
+            self.ended.notify_waiters();
+        }
+    }
+
+    /// How this flight ended, or a later one.
+    fn landed(&self, epoch: u64) -> Option<Landing> {
+        let state = self.lock();
+        (state.landed.0 >= epoch).then(|| state.landed.1.clone())
     }
 
     // Nothing under this lock can panic half-way, so a poisoned one is as good as new.
@@ -165,7 +175,7 @@ impl Flights {
 
 /// A caller's place on a flight. Dropping it leaves the flight alone.
 pub(crate) struct Waiter {
-    landed: watch::Receiver<(u64, Landing)>,
+    flights: Arc<Flights>,
     pub(crate) epoch: u64,
     /// The flight runs on another runtime than the caller, who cannot know whether anybody drives that.
     pub(crate) elsewhere: bool,
@@ -173,11 +183,14 @@ pub(crate) struct Waiter {
 
 impl Waiter {
     /// How the flight ended, or a later one if that ended first. Cancel safe.
-    pub(crate) async fn landed(&mut self) -> Landing {
-        match self.landed.wait_for(|(epoch, _)| *epoch >= self.epoch).await {
-            Ok(landed) => landed.1.clone(),
-            // The authenticator is gone, and with it every flight.
-            Err(_) => Landing::Interrupted,
+    pub(crate) async fn landed(&self) -> Landing {
+        loop {
+            // Before the look: a flight that ends after it wakes whoever has asked to be woken by then.
+            let ended = self.flights.ended.notified();
+            if let Some(landing) = self.flights.landed(self.epoch) {
+                return landing;
+            }
+            ended.await;
         }
     }
 }
@@ -237,11 +250,11 @@ mod tests {
     #[tokio::test]
     async fn a_flight_that_was_given_up_and_lands_late_hides_no_later_end() {
         let flights = Flights::new("test".into());
-        let (mut first, late) = fly(&flights);
+        let (first, late) = fly(&flights);
         flights.give_up(first.epoch);
         assert!(matches!(assert_ready!(task::spawn(first.landed()).poll()), Landing::Interrupted));
 
-        let (mut second, ticket) = fly(&flights);
+        let (second, ticket) = fly(&flights);
         ticket.land(Landing::Published, NOW);
         late.land(Landing::NotNeeded, NOW);
         assert!(matches!(assert_ready!(task::spawn(second.landed()).poll()), Landing::Published));
@@ -252,7 +265,7 @@ mod tests {
         let flights = Flights::new("test".into());
         let (first, late) = fly(&flights);
         flights.give_up(first.epoch);
-        let (mut second, ticket) = fly(&flights);
+        let (second, ticket) = fly(&flights);
         late.land(Landing::Published, NOW);
         assert!(flights.is_flying());
         let mut waiting = task::spawn(second.landed());

@@ -5,8 +5,8 @@
 //! |---|---|---|
 //! | the snapshot | [`Published`]: a swap under `Shared::slow`, a load on the path of every request | the whole snapshot; nothing else is synchronised through it |
 //! | the refused tokens, the last error | `Shared::slow`, a lock | each other, and the order of swaps |
-//! | the flight under way | `Flights::state`, a lock | the epoch, and which failure answers for it |
-//! | how a flight ended | [`watch`] | the ending, to all who wait; the snapshot was swapped before |
+//! | the flight under way | `Flights::state`, a lock | the epoch, how the last flight ended, and which failure answers for it |
+//! | that a flight has ended | [`Notify`] | nothing by itself: whoever is woken looks into `Flights::state`, and the snapshot was swapped before |
 //! | `Flights::flying`, `Renewal::step`, `Cell::highest` | relaxed atomics | nothing: they are hints, and a stale one costs a look or a little patience |
 //! | flights that the record may still have | `OpenFlights`, a lock | their settlements |
 //!

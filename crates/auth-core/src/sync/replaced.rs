@@ -1,5 +1,7 @@
 //! The primitives of the model checkers. Time does not pass there: a sleep lets others go first, and nothing is late.
 
+use std::future::poll_fn;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 #[cfg(feature = "loom")]
@@ -49,59 +51,44 @@ pub(crate) async fn timeout<F: Future>(_: Duration, future: F) -> Result<F::Outp
     Ok(future.await)
 }
 
-/// As much of tokio's as is used here. tokio's own picks the list in which a task waits at random, by a choice that a checker
-/// cannot repeat.
-pub(crate) mod watch {
-    use std::future::poll_fn;
-    use std::sync::Arc;
-    use std::task::{Poll, Waker};
+/// As much of tokio's as is used here.
+#[derive(Debug)]
+pub(crate) struct Notify(Mutex<Waiting>);
 
-    use super::{Mutex, PoisonError};
+#[derive(Debug, Default)]
+struct Waiting {
+    /// How often all were woken.
+    woken: u64,
+    wakers: Vec<Waker>,
+}
 
-    #[derive(Debug)]
-    struct Shared<T> {
-        value: T,
-        waiting: Vec<Waker>,
+impl Notify {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(Waiting::default()))
     }
 
-    #[derive(Debug)]
-    pub(crate) struct Sender<T>(Arc<Mutex<Shared<T>>>);
-
-    pub(crate) struct Receiver<T>(Arc<Mutex<Shared<T>>>);
-
-    pub(crate) struct Closed;
-
-    pub(crate) fn channel<T>(value: T) -> (Sender<T>, Receiver<T>) {
-        let shared = Arc::new(Mutex::new(Shared { value, waiting: Vec::new() }));
-        (Sender(shared.clone()), Receiver(shared))
-    }
-
-    impl<T> Sender<T> {
-        pub(crate) fn subscribe(&self) -> Receiver<T> {
-            Receiver(self.0.clone())
-        }
-
-        pub(crate) fn send_if_modified(&self, modify: impl FnOnce(&mut T) -> bool) {
-            let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if modify(&mut shared.value) {
-                let waiting = std::mem::take(&mut shared.waiting);
-                drop(shared);
-                waiting.into_iter().for_each(Waker::wake);
+    /// Ready when all who wait are woken, from now on, whether it was polled before or not.
+    pub(crate) fn notified(&self) -> impl Future<Output = ()> {
+        let woken = self.lock().woken;
+        poll_fn(move |cx| {
+            let mut waiting = self.lock();
+            if waiting.woken != woken {
+                return Poll::Ready(());
             }
-        }
+            waiting.wakers.push(cx.waker().clone());
+            Poll::Pending
+        })
     }
 
-    impl<T: Clone> Receiver<T> {
-        pub(crate) async fn wait_for(&mut self, is: impl Fn(&T) -> bool) -> Result<Box<T>, Closed> {
-            poll_fn(|cx| {
-                let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-                if is(&shared.value) {
-                    return Poll::Ready(Ok(Box::new(shared.value.clone())));
-                }
-                shared.waiting.push(cx.waker().clone());
-                Poll::Pending
-            })
-            .await
-        }
+    pub(crate) fn notify_waiters(&self) {
+        let mut waiting = self.lock();
+        waiting.woken += 1;
+        let wakers = std::mem::take(&mut waiting.wakers);
+        drop(waiting);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
