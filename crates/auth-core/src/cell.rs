@@ -21,7 +21,8 @@ pub(crate) struct Cell {
     /// The largest sequence number that was read or written. It guards no other memory: a stale reading of it only makes
     /// the check below more lenient.
     highest: AtomicU64,
-    last_seen: Mutex<Option<Record>>,
+    /// Without its tokens. In a box, since most authenticators of a process with very many have none yet.
+    last_seen: Mutex<Option<Box<Record>>>,
 }
 
 /// Why a record cannot be had or kept.
@@ -109,16 +110,16 @@ impl Cell {
         Ok(())
     }
 
-    /// The record as this process saw it last, for when the store fails.
+    /// The record as this process saw it last, but for its tokens; for a status while the store fails.
     pub(crate) fn last_seen(&self) -> Option<Record> {
-        self.last_seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.last_seen.lock().unwrap_or_else(PoisonError::into_inner).as_deref().cloned()
     }
 
     fn saw(&self, record: &Record) {
         self.highest.fetch_max(record.seq, Ordering::Relaxed);
         let mut last = self.last_seen.lock().unwrap_or_else(PoisonError::into_inner);
         if last.as_ref().is_none_or(|last| last.seq <= record.seq) {
-            *last = Some(record.clone());
+            *last = Some(Box::new(record.without_tokens()));
         }
     }
 }

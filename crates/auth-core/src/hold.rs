@@ -58,13 +58,13 @@ impl Hold {
 }
 
 /// The holds of one scope. What a renewal ahead of time met does not stop a caller that has no token, so the two are kept
-/// apart.
+/// apart. In boxes, since most of the time there is none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Slot {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    all: Option<Hold>,
+    all: Option<Box<Hold>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    proactive: Option<Hold>,
+    proactive: Option<Box<Hold>>,
 }
 
 impl Slot {
@@ -73,7 +73,7 @@ impl Slot {
         let kept = if proactive { &mut self.proactive } else { &mut self.all };
         let unsent = hold.unsent;
         if kept.as_ref().and_then(|kept| kept.ends(now)).is_none_or(|end| end <= hold.until) {
-            *kept = Some(hold);
+            *kept = Some(Box::new(hold));
         } else if let Some(kept) = kept {
             kept.unsent = unsent;
         }
@@ -83,8 +83,8 @@ impl Slot {
     fn clear(&mut self, sent: Option<Timestamp>, now: Now) {
         let stays =
             |hold: &Hold| hold.ends(now).is_some() && sent.is_none_or(|sent| hold.set_at > sent);
-        self.all = self.all.take().filter(stays);
-        self.proactive = self.proactive.take().filter(stays);
+        self.all = self.all.take().filter(|hold| stays(hold));
+        self.proactive = self.proactive.take().filter(|hold| stays(hold));
     }
 
     /// When the last of the two ends.
@@ -125,7 +125,9 @@ impl Holds {
             .into_iter()
             .flatten()
             .flat_map(|slot| slot.all.iter().chain(slot.proactive.iter().filter(|_| proactive)));
-        stops.filter_map(|hold| hold.ends(now).map(|end| (hold, end))).max_by_key(|(_, end)| *end)
+        stops
+            .filter_map(|hold| hold.ends(now).map(|end| (&**hold, end)))
+            .max_by_key(|(_, end)| *end)
     }
 
     /// How many requests in a row never left this machine, up to now.
@@ -168,8 +170,8 @@ impl Holds {
     /// A request that was given up for lost has brought a token after all.
     pub(crate) fn found(&mut self) {
         let stays = |hold: &Hold| hold.kind != FailureKind::Lost;
-        self.issuer.all = self.issuer.all.take().filter(stays);
-        self.issuer.proactive = self.issuer.proactive.take().filter(stays);
+        self.issuer.all = self.issuer.all.take().filter(|hold| stays(hold));
+        self.issuer.proactive = self.issuer.proactive.take().filter(|hold| stays(hold));
     }
 
     /// Forgets what is over, so that the record does not grow with every secret and scope that was ever tried. The issuer's

@@ -287,7 +287,9 @@ mod tests {
         ) {
             if let Ok(authority) = authority.parse::<Authority>() {
                 let port = authority.port_u16();
-                let well_formed = port.is_some() || authority.as_str().ends_with(authority.host());
+                let rest = authority.as_str().strip_suffix(authority.host());
+                let well_formed =
+                    port.is_some() || rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('@'));
                 let expected =
                     Parts { https: true, host: authority.host(), port: port.unwrap_or(443) };
                 let parts = Parts::of("https", authority.as_str());

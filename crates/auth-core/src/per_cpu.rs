@@ -58,13 +58,17 @@ pub(crate) type Header = PerCpu<HeaderValue>;
 impl Header {
     /// `count` copies of `text`, marked sensitive; `None` if it cannot stand in a header.
     pub(crate) fn of_text(text: Zeroizing<Vec<u8>>, count: usize) -> Option<Self> {
-        let text = Arc::new(text);
-        let copy = || {
-            let owner = Bytes::from_owner(Copy(Apart(text.clone())));
+        let header = |owner: Bytes| {
             let mut header = HeaderValue::from_maybe_shared(owner)?;
             header.set_sensitive(true);
             Ok::<_, http::header::InvalidHeaderValue>(header)
         };
+        if count <= 1 {
+            // There is nothing to keep it apart from, and there may be very many like it.
+            return header(Bytes::from_owner(text)).ok().map(|only| Self(Box::new([only])));
+        }
+        let text = Arc::new(text);
+        let copy = || header(Bytes::from_owner(Copy(Apart(text.clone()))));
         Self::try_new(count, copy).ok()
     }
 }
@@ -137,5 +141,30 @@ mod tests {
         assert!(texts.windows(2).all(|pair| pair[0] == pair[1]));
         assert!(align_of::<Copy>() >= 128 && size_of::<Copy>() >= 128);
         assert!(align_of::<Apart<u8>>() >= 128 && size_of::<Apart<u8>>() >= 128);
+    }
+
+    /// On machines with one CPU there is nothing to see.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn each_cpu_takes_a_copy_of_its_own() {
+        use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+        let header = header(64);
+        let allowed = sched_getaffinity(None).unwrap();
+        let cpus = (0..64).filter(|cpu| allowed.is_set(*cpu));
+        let taken = cpus.map(|cpu| {
+            let copy = || {
+                let mut only = CpuSet::new();
+                only.set(cpu);
+                sched_setaffinity(None, &only).unwrap();
+                std::ptr::from_ref(header.get()).addr()
+            };
+            std::thread::scope(|scope| scope.spawn(copy).join().unwrap())
+        });
+        let mut taken: Vec<_> = taken.collect();
+        let count = taken.len();
+        taken.sort_unstable();
+        taken.dedup();
+        assert!(count > 0 && taken.len() == count, "{count} CPUs take {} copies", taken.len());
     }
 }

@@ -128,6 +128,19 @@ impl fmt::Display for RecordError {
 }
 
 impl Record {
+    /// What it says of the budget: the tokens are the larger part of it.
+    pub(crate) fn without_tokens(&self) -> Self {
+        Self {
+            schema: self.schema,
+            seq: self.seq,
+            ledger: self.ledger.clone(),
+            flights: self.flights.clone(),
+            holds: self.holds.clone(),
+            tokens: BTreeMap::new(),
+            others: self.others.clone(),
+        }
+    }
+
     pub(crate) fn new() -> Self {
         Self {
             schema: SCHEMA,

@@ -40,7 +40,10 @@ impl OpenFlights {
 
     /// The record has it.
     pub(super) fn settled(&self, id: FlightId) {
-        self.lock().retain(|open| open.id != id);
+        let mut open = self.lock();
+        open.retain(|open| open.id != id);
+        // There is one a day; what it took is not kept for the next.
+        open.shrink_to_fit();
     }
 
     pub(super) fn is_open(&self, id: FlightId) -> bool {

@@ -34,8 +34,10 @@ impl VersionedCell for MemoryStore {
         &'a self,
         key: &'a LedgerKey,
         expected: Option<Version>,
-        record: Vec<u8>,
+        mut record: Vec<u8>,
     ) -> BoxFuture<'a, Result<Written, StoreError>> {
+        // It stays, and what a writer left room for would stay with it.
+        record.shrink_to_fit();
         Box::pin(async move {
             let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
             if cells.get(key).map(|stored| stored.version) != expected {
@@ -50,8 +52,10 @@ impl VersionedCell for MemoryStore {
     fn replace<'a>(
         &'a self,
         key: &'a LedgerKey,
-        record: Vec<u8>,
+        mut record: Vec<u8>,
     ) -> BoxFuture<'a, Result<Version, StoreError>> {
+        // It stays, and what a writer left room for would stay with it.
+        record.shrink_to_fit();
         Box::pin(async move {
             let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
             let version = Version::random();

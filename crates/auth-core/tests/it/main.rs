@@ -12,9 +12,10 @@ mod faults;
 #[cfg(unix)]
 mod file_store;
 mod flight;
+#[cfg(unix)]
+mod hot_path;
 mod issuer_answers;
 mod issuer_word;
-#[cfg(unix)]
 mod kill;
 mod outage;
 #[cfg(unix)]
