@@ -163,11 +163,11 @@ impl Authenticator {
         self.shared.origins.target(uri)
     }
 
-    /// As [`target`](Self::target), for a URL that is in parts already: whether a request there gets this credential. No port
-    /// is the scheme's own; IPv6 addresses are in brackets, as in a URL.
+    /// As [`target`](Self::target), for a URL that is in parts already: the one of the credential's origins that it is in.
+    /// No port is the scheme's own; IPv6 addresses are in brackets, as in a URL.
     #[inline]
-    pub fn covers_parts(&self, scheme: &str, host: &str, port: Option<u16>) -> bool {
-        self.shared.origins.cover(scheme, host, port)
+    pub fn origin_of(&self, scheme: &str, host: &str, port: Option<u16>) -> Option<&Origin> {
+        self.shared.origins.of_parts(scheme, host, port)
     }
 
     /// The origins that the credential is bound to, in no particular order.
@@ -296,7 +296,10 @@ impl Authenticator {
         if snapshot.freshness_at(now) == Freshness::Expired {
             return None;
         }
-        self.shared.redate();
+        // Every request comes here while a renewal is under way, so the clocks are read once, and the snapshot is at hand.
+        if snapshot.redated(now).is_some() {
+            self.shared.redate_at(now);
+        }
         if !self.shared.flights.is_flying() {
             let wish =
                 if snapshot.suspect { Wish::After(snapshot.generation) } else { Wish::Renewal };

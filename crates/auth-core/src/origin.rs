@@ -159,19 +159,20 @@ impl Origins {
     #[inline(never)]
     fn search(&self, scheme: &str, authority: &str) -> Target {
         match Parts::of(scheme, authority) {
-            Some(parts) if self.contain(parts) => Target::Bound,
+            Some(parts) if self.find(parts).is_some() => Target::Bound,
             _ => Target::Foreign,
         }
     }
 
     #[inline]
-    pub(crate) fn cover(&self, scheme: &str, host: &str, port: Option<u16>) -> bool {
-        Parts::new(scheme, host, port).is_some_and(|parts| self.contain(parts))
+    pub(crate) fn of_parts(&self, scheme: &str, host: &str, port: Option<u16>) -> Option<&Origin> {
+        self.find(Parts::new(scheme, host, port)?)
     }
 
     #[inline]
-    fn contain(&self, parts: Parts<'_>) -> bool {
-        self.sorted.binary_search_by(|origin| origin.order(parts)).is_ok()
+    fn find(&self, parts: Parts<'_>) -> Option<&Origin> {
+        let at = self.sorted.binary_search_by(|origin| origin.order(parts)).ok()?;
+        self.sorted.get(at)
     }
 }
 
@@ -271,8 +272,10 @@ mod tests {
                 let uri = format!("https://{}:{port}/x", host(n).to_uppercase()).parse().unwrap();
                 let expected = if port == 443 + n % 3 { Target::Bound } else { Target::Foreign };
                 assert_eq!(origins.target(&uri), expected, "{uri}");
-                let covered = origins.cover("https", &host(n), Some(u16::try_from(port).unwrap()));
-                assert_eq!(covered, expected == Target::Bound);
+                let port = Some(u16::try_from(port).unwrap());
+                let origin = origins.of_parts("https", &host(n), port);
+                assert_eq!(origin.is_some(), expected == Target::Bound);
+                assert!(origin.is_none_or(|origin| origin.covers(&uri)));
             }
         }
         assert_eq!(origins.target(&"https://h0.example/".parse().unwrap()), Target::Bound);

@@ -111,10 +111,13 @@ impl Shared {
     /// If the wall clock jumped, and the token lives on by the clock that does not: keeps it, which is cheaper than a token
     /// request, and lets nobody wait.
     pub(crate) fn redate(&self) {
+        self.redate_at(self.clock.now());
+    }
+
+    pub(crate) fn redate_at(&self, now: Now) {
         if !self.clock.counts_suspended_time() {
             return;
         }
-        let now = self.clock.now();
         if self.snapshot.load().as_ref().is_none_or(|snapshot| snapshot.redated(now).is_none()) {
             return;
         }

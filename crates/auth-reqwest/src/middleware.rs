@@ -1,13 +1,12 @@
 //! The middleware: a header on the way out, one replay after a 401.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use async_trait::async_trait;
-use auth_core::Authenticator;
+use auth_core::{Authenticator, Origin};
 use http::header::AUTHORIZATION;
 use http::{Extensions, StatusCode};
-use reqwest::{Request, Response, Url};
+use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next};
 
 use crate::error::no_token;
@@ -90,12 +89,11 @@ impl AuthMiddleware {
         Self { authenticator }
     }
 
-    /// Whether `request` is to carry the token.
-    fn is_bound(&self, request: &Request) -> bool {
+    /// The origin that `request` goes to, if it is to carry the token.
+    fn destination(&self, request: &Request) -> Option<&Origin> {
         let to = request.url();
-        to.host_str()
-            .is_some_and(|host| self.authenticator.covers_parts(to.scheme(), host, to.port()))
-            && !request.headers().contains_key(AUTHORIZATION)
+        let origin = self.authenticator.origin_of(to.scheme(), to.host_str()?, to.port())?;
+        (!request.headers().contains_key(AUTHORIZATION)).then_some(origin)
     }
 }
 
@@ -107,23 +105,18 @@ impl Middleware for AuthMiddleware {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
-        if !self.is_bound(&request) {
+        let Some(to) = self.destination(&request) else {
             return next.run(request, extensions).await;
-        }
+        };
         let authorization = self.authenticator.authorization().await.map_err(no_token)?;
         let again = request.try_clone();
-        // The copy knows where the request goes; only a request without one needs a copy of its URL.
-        let to = again
-            .as_ref()
-            .map_or_else(|| Cow::Owned(request.url().clone()), |again| Cow::Borrowed(again.url()));
         let sent = authorization.generation();
         request.headers_mut().insert(AUTHORIZATION, authorization.into_header());
         let response = next.clone().run(request, extensions).await?;
-        if !refuses(&response, &to) {
+        if !refuses(&response, to) {
             return Ok(response);
         }
 
-        let to = to.into_owned();
         let Some(mut again) = again else {
             self.authenticator.refuse(sent);
             return Ok(response);
@@ -134,7 +127,7 @@ impl Middleware for AuthMiddleware {
         let sent = newer.generation();
         again.headers_mut().insert(AUTHORIZATION, newer.into_header());
         let response = next.run(again, extensions).await?;
-        if refuses(&response, &to) {
+        if refuses(&response, to) {
             self.authenticator.refuse(sent);
         }
         Ok(response)
@@ -148,6 +141,6 @@ impl fmt::Debug for AuthMiddleware {
 }
 
 /// Whether the API says that the token it was sent is not valid (RFC 6750 §3.1).
-fn refuses(response: &Response, to: &Url) -> bool {
+fn refuses(response: &Response, to: &Origin) -> bool {
     response.status() == StatusCode::UNAUTHORIZED && is_answer_of(to, response.url())
 }

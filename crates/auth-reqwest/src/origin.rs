@@ -1,19 +1,18 @@
 //! Where an answer came from.
 
+use auth_core::Origin;
 use reqwest::Url;
 
 /// The host that reqwest names for a response that another middleware put together without saying its URL.
 const UNKNOWN_HOST: &str = "no.url.provided.local";
 
-/// Whether the answer that came from `from` is that of the origin that `to` is in: reqwest follows redirects, and what another
-/// origin says of a token is no news. An answer that does not say where it is from is taken for the destination's.
-pub(crate) fn is_answer_of(to: &Url, from: &Url) -> bool {
-    if from.host_str() == Some(UNKNOWN_HOST) {
-        return true;
-    }
-    // Both were normalised by `Url`: hosts are in lower case, and the default port is left out.
-    from.has_host()
-        && (to.scheme(), to.host_str(), to.port()) == (from.scheme(), from.host_str(), from.port())
+/// Whether the answer that came from `from` is that of the origin that its request went to: reqwest follows redirects, and
+/// what another origin says of a token is no news. An answer that does not say where it is from is taken for the
+/// destination's.
+pub(crate) fn is_answer_of(to: &Origin, from: &Url) -> bool {
+    from.host_str().is_some_and(|host| {
+        host == UNKNOWN_HOST || to.covers_parts(from.scheme(), host, from.port())
+    })
 }
 
 #[cfg(test)]
@@ -22,7 +21,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_ones_own_by_scheme_host_and_port() {
-        let to = "https://u:p@A.example/x".parse().unwrap();
+        let to = "https://A.example/x".parse().unwrap();
         let own = |url: &str| is_answer_of(&to, &url.parse().unwrap());
         assert!(own("https://a.example:443/y?z"));
         for other in

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test may panic as a test may")]
 
+mod allocations;
 mod exchange;
 mod harness;
 mod peer;
