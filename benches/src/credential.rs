@@ -1,7 +1,7 @@
 //! An authenticator whose issuer is in the same process.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use auth_core::{
@@ -68,17 +68,27 @@ pub fn header_of(text: &str) -> HeaderValue {
 pub struct Issuer {
     requests: AtomicUsize,
     answers: watch::Sender<bool>,
+    fails: AtomicBool,
 }
 
 impl Issuer {
     /// One that answers.
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { requests: AtomicUsize::new(0), answers: watch::Sender::new(true) })
+        Arc::new(Self {
+            requests: AtomicUsize::new(0),
+            answers: watch::Sender::new(true),
+            fails: AtomicBool::new(false),
+        })
     }
 
     /// Lets all token requests wait, or answers them.
     pub fn hang(&self, hang: bool) {
         self.answers.send_replace(!hang);
+    }
+
+    /// Answers 503 from now on, or a token.
+    pub fn fail(&self, fail: bool) {
+        self.fails.store(fail, Relaxed);
     }
 
     /// How many token requests arrived.
@@ -98,6 +108,11 @@ impl Transport for Issuer {
         Box::pin(async move {
             // The sender lives as long as `self`.
             let _ = answers.wait_for(|answers| *answers).await;
+            if self.fails.load(Relaxed) {
+                let mut response = Response::new(Bytes::new());
+                *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+                return Ok(response);
+            }
             let token = "e".repeat(TOKEN_LENGTH);
             let lifetime = LIFETIME.as_secs();
             let body = format!(

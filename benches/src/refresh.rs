@@ -18,7 +18,7 @@ use crate::work::insert;
 const METHOD: &str = "Readers at full speed, one on each core but the last, while `renew()` swaps the snapshot on the last \
 core; the issuer answers at once. Each read is timed by itself, the insertion into the `HeaderMap` included, and so are the \
 two readings of the clock; the clock alone is the first row. `hangs` is a renewal that an operator asked for and the issuer \
-does not answer; `old, hangs` is the same for a token that is due, which is served on by both clocks. Slices of all rows are \
+does not answer; `old, hangs` is the same for a token that is due, which is served on by both clocks. No issuer and no store is as quick as 10,000 renewals a second, so the row after it swaps the snapshot by refusals that come to nothing: each puts the token under suspicion, and takes that back, since the issuer failed a moment ago. Slices of all rows are \
 interleaved, and each figure is the median of its slices.";
 
 /// What happens on the last core.
@@ -29,17 +29,20 @@ enum Renewals {
     None,
     /// So many a second.
     Rate(u32),
+    /// So many swaps a second, two by each refusal.
+    Refusals(u32),
     Hang,
     /// And the token is due for renewal.
     OldHang,
 }
 
-const ROWS: [(&str, Renewals); 7] = [
+const ROWS: [(&str, Renewals); 8] = [
     ("the clock alone", Renewals::ClockAlone),
     ("no renewal", Renewals::None),
     ("1 a second", Renewals::Rate(1)),
     ("100 a second", Renewals::Rate(100)),
     ("10,000 a second", Renewals::Rate(10_000)),
+    ("10,000 a second, by refusals", Renewals::Refusals(10_000)),
     ("hangs", Renewals::Hang),
     ("old, hangs", Renewals::OldHang),
 ];
@@ -125,6 +128,7 @@ fn slice(renewals: Renewals, length: Duration) -> Slice {
     if matches!(renewals, Renewals::Hang | Renewals::OldHang) {
         issuer.hang(true);
     }
+    issuer.fail(matches!(renewals, Renewals::Refusals(_)));
     if matches!(renewals, Renewals::OldHang) {
         clock.forward(LIFETIME / 100 * 95);
     }
@@ -216,22 +220,41 @@ fn renew(authenticator: &Authenticator, renewals: Renewals, over: &AtomicBool) -
             0
         }
         Renewals::Rate(rate) => {
-            let gap = Duration::from_secs(1) / rate;
-            let mut swaps = 0;
-            // Soon, so that a slow rate has a swap in every slice.
-            let mut due = now() + gap.min(Duration::from_millis(10));
-            while !over.load(Relaxed) {
-                let left = due.saturating_duration_since(now());
-                if left.is_zero() {
-                    runtime.block_on(authenticator.renew()).expect("a token");
-                    swaps += 1;
-                    // What could not be kept up is not caught up with.
-                    due = (due + gap).max(now());
-                } else {
-                    sleep(left.min(Duration::from_millis(1)));
-                }
-            }
-            swaps
+            let renewal = || drop(runtime.block_on(authenticator.renew()).expect("a token"));
+            paced(rate, over, renewal)
+        }
+        Renewals::Refusals(rate) => {
+            let present = authenticator.try_authorization().expect("a token").generation();
+            let refusal = || {
+                runtime.block_on(async {
+                    authenticator.refuse(present);
+                    // Once a second it starts a flight, which is denied.
+                    tokio::task::yield_now().await;
+                });
+            };
+            2 * paced(rate / 2, over, refusal)
         }
     }
+}
+
+/// How often it was done; at most so many times a second.
+fn paced(rate: u32, over: &AtomicBool, mut act: impl FnMut()) -> u32 {
+    let gap = Duration::from_secs(1) / rate;
+    let mut count = 0;
+    // Soon, so that a slow rate has one in every slice.
+    let mut due = now() + gap.min(Duration::from_millis(10));
+    while !over.load(Relaxed) {
+        let left = due.saturating_duration_since(now());
+        if left.is_zero() {
+            act();
+            count += 1;
+            // What could not be kept up is not caught up with.
+            due = (due + gap).max(now());
+        } else if left > Duration::from_millis(1) {
+            sleep(left.min(Duration::from_millis(1)));
+        } else {
+            std::hint::spin_loop();
+        }
+    }
+    count
 }
