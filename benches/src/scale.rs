@@ -2,8 +2,13 @@
 
 use std::collections::HashMap;
 use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use auth_core::{Authenticator, Store, Target};
+use auth_core::{
+    Authenticator, BoxFuture, LedgerKey, MemoryStore, Store, StoreError, Stored, Target, Version,
+    VersionedCell, Written,
+};
 use http::{HeaderMap, Uri};
 
 use crate::child::{ask, number, resident};
@@ -16,8 +21,8 @@ use crate::work::insert;
 pub(crate) const NAME: &str = "scale";
 
 const METHOD: &str = "There is no router over several credentials: what there is to scale are the origins that one authenticator \
-is bound to, which it compares one after the other, and the authenticators of one process, found in a `HashMap`. Bytes are those by \
-which a process of its own grew, over one store in memory; with a token they include the record in that store. A lookup is the \
+is bound to, and the authenticators of one process, found in a `HashMap`. Bytes are those by which a process of its own grew, over \
+one store in memory; with a token they include the record in that store, which is the store's own. A lookup is the \
 `HashMap`'s, `try_authorization()` and the insertion into a `HeaderMap`, of another authenticator every time.";
 
 /// Origins of one authenticator, and authenticators of one process.
@@ -30,11 +35,13 @@ pub fn scale(scale: Scale) -> Section {
         "bytes each, no token",
         "more with a token",
         "of them the token",
+        "and the store's record",
+        "and besides",
         "ns per lookup",
     ]);
     for count in counts {
         let figures = ask(NAME, &[&count.to_string()]);
-        let [without, with, lookup] = figures[..] else {
+        let [without, with, record, lookup] = figures[..] else {
             section.notes.push(format!("{count} authenticators: not measured"));
             continue;
         };
@@ -45,8 +52,14 @@ pub fn scale(scale: Scale) -> Section {
             bytes(without),
             bytes(with),
             TOKEN_LENGTH.to_string(),
+            format!("{record:.0}"),
+            bytes(with - record - TOKEN_LENGTH as f64),
             format!("{lookup:.0}"),
         ]);
+        if *count == 100_000 {
+            let besides = with - record - TOKEN_LENGTH as f64;
+            section.ratios = vec![("tenant_bytes", without), ("tenant_token_bytes", besides)];
+        }
     }
     section.tables.push(table);
     section
@@ -81,15 +94,16 @@ fn origins(scale: Scale) -> Table {
     table
 }
 
-/// Bytes each without a token, bytes that each has more with one, and nanoseconds per lookup.
+/// Bytes each without a token, bytes that each has more with one, those of a record, and nanoseconds per lookup.
 pub(crate) fn child(arguments: &[String]) -> Vec<f64> {
     let count = number(arguments, 0);
-    let issuer = Issuer::new();
+    let (issuer, store) = (Issuer::new(), Weighed::default());
     let before = resident();
     let authenticators: HashMap<String, Authenticator> = (0..count)
         .map(|client| {
             let client = format!("client-{client}");
-            let authenticator = builder_of(&client, &issuer).store(Store::memory()).build();
+            let authenticator =
+                builder_of(&client, &issuer).store(Store::new(store.clone())).build();
             (client, authenticator.expect("the settings are good"))
         })
         .collect();
@@ -101,7 +115,35 @@ pub(crate) fn child(arguments: &[String]) -> Vec<f64> {
     });
     let with = resident();
     let each = |bytes: f64| bytes / count as f64;
-    vec![each(without - before), each(with - without), lookup(&authenticators)]
+    let record = store.record.load(Relaxed) as f64;
+    vec![each(without - before), each(with - without), record, lookup(&authenticators)]
+}
+
+/// A store in memory that knows how long the last record was; all are alike.
+#[derive(Clone, Debug, Default)]
+struct Weighed {
+    memory: Arc<MemoryStore>,
+    record: Arc<AtomicUsize>,
+}
+
+impl VersionedCell for Weighed {
+    fn read<'a>(&'a self, key: &'a LedgerKey) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
+        self.memory.read(key)
+    }
+
+    fn write<'a>(
+        &'a self,
+        key: &'a LedgerKey,
+        expected: Option<Version>,
+        record: Vec<u8>,
+    ) -> BoxFuture<'a, Result<Written, StoreError>> {
+        self.record.store(record.len(), Relaxed);
+        self.memory.write(key, expected, record)
+    }
+
+    fn is_durable(&self) -> bool {
+        false
+    }
 }
 
 /// Nanoseconds.

@@ -21,7 +21,11 @@ fn main() {
     let named = std::env::args().nth(1);
     let wanted = |name: &str| named.as_deref().is_none_or(|named| named == name);
     if wanted("hot") {
-        println!("{}", hot::hot(&runtime).markdown());
+        let hot = hot::hot(&runtime);
+        println!("{}", hot.markdown());
+        for (name, value) in &hot.ratios {
+            println!("ratio {name} {value:.3}");
+        }
     }
     if wanted("spent") {
         println!("{}", several_workers().block_on(spent::spent()).markdown());
