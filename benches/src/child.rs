@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use crate::{herd, instructions, scale};
+use crate::{herd, instructions, profile, scale};
 
 const MEASURE: &str = "--measure";
 
@@ -19,6 +19,7 @@ pub fn answered() -> bool {
         herd::NAME => herd::child(arguments),
         scale::NAME => scale::child(arguments),
         instructions::NAME => instructions::child(arguments),
+        profile::NAME => profile::child(arguments),
         _ => Vec::new(),
     };
     let figures: Vec<_> = figures.iter().map(f64::to_string).collect();

@@ -41,8 +41,10 @@ pub fn instructions(scale: Scale) -> Section {
         let each = (more - less) / (many - few) as f64;
         let floor = *floor.get_or_insert(each);
         table.row([name.to_owned(), format!("{each:.0}"), format!("{:.2}", each / floor)]);
-        if name == headers::TRY {
-            section.ratios.push(("hit_instructions_vs_floor", each / floor));
+        match name {
+            headers::TRY => section.ratios.push(("hit_instructions_vs_floor", each / floor)),
+            headers::AWAIT => section.ratios.push(("await_instructions_vs_floor", each / floor)),
+            _ => {}
         }
     }
     section.tables.push(table);

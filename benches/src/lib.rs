@@ -20,6 +20,7 @@ pub mod instructions;
 pub mod layer;
 pub mod loopback;
 pub mod picture;
+pub mod profile;
 pub mod refresh;
 pub mod scale;
 pub mod section;
