@@ -58,19 +58,23 @@ pub(crate) type Header = PerCpu<HeaderValue>;
 impl Header {
     /// `count` copies of `text`, marked sensitive; `None` if it cannot stand in a header.
     pub(crate) fn of_text(text: Zeroizing<Vec<u8>>, count: usize) -> Option<Self> {
-        let header = |owner: Bytes| {
-            let mut header = HeaderValue::from_maybe_shared(owner)?;
-            header.set_sensitive(true);
-            Ok::<_, http::header::InvalidHeaderValue>(header)
-        };
         if count <= 1 {
             // There is nothing to keep it apart from, and there may be very many like it.
-            return header(Bytes::from_owner(text)).ok().map(|only| Self(Box::new([only])));
+            return header(Bytes::from_owner(text)).map(|only| Self(Box::new([only])));
         }
-        let text = Arc::new(text);
-        let copy = || header(Bytes::from_owner(Copy(Apart(text.clone()))));
+        Self::of_shared(&Arc::new(text), count)
+    }
+
+    fn of_shared(text: &Arc<Zeroizing<Vec<u8>>>, count: usize) -> Option<Self> {
+        let copy = || header(Bytes::from_owner(Copy(Apart(text.clone())))).ok_or(());
         Self::try_new(count, copy).ok()
     }
+}
+
+fn header(text: Bytes) -> Option<HeaderValue> {
+    let mut header = HeaderValue::from_maybe_shared(text).ok()?;
+    header.set_sensitive(true);
+    Some(header)
 }
 
 /// As many copies as there are CPUs for this process.
@@ -118,16 +122,16 @@ fn cpu() -> usize {
 mod tests {
     use super::*;
 
-    fn header(count: usize) -> Header {
+    fn copies(count: usize) -> Header {
         Header::of_text(Zeroizing::new(b"Bearer abc".to_vec()), count).unwrap()
     }
 
     #[test]
     fn there_is_a_copy_for_each_cpu_and_never_none_or_too_many() {
-        let counts = [0, 1, 2, 3, 48, 64, 1000].map(|count| header(count).0.len());
+        let counts = [0, 1, 2, 3, 48, 64, 1000].map(|count| copies(count).0.len());
         assert_eq!(counts, [1, 1, 2, 4, 64, 64, 64]);
         for count in [1, 2, 64] {
-            let header = header(count);
+            let header = copies(count);
             assert!(header.get().is_sensitive());
             assert_eq!(header.get(), "Bearer abc");
         }
@@ -136,9 +140,12 @@ mod tests {
     /// The text is one, and what `Bytes` allocates for each copy is apart from the others.
     #[test]
     fn the_copies_share_their_text_and_nothing_else() {
-        let header = header(4);
+        let text = Arc::new(Zeroizing::new(b"Bearer abc".to_vec()));
+        let header = Header::of_shared(&text, 4).unwrap();
         let texts: Vec<_> = header.0.iter().map(|copy| copy.as_bytes().as_ptr()).collect();
         assert!(texts.windows(2).all(|pair| pair[0] == pair[1]));
+        // Each has an owner of its own, and with it a count of its own.
+        assert_eq!(Arc::strong_count(&text), 1 + header.0.len());
         assert!(align_of::<Copy>() >= 128 && size_of::<Copy>() >= 128);
         assert!(align_of::<Apart<u8>>() >= 128 && size_of::<Apart<u8>>() >= 128);
     }
@@ -149,7 +156,7 @@ mod tests {
     fn each_cpu_takes_a_copy_of_its_own() {
         use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-        let header = header(64);
+        let header = copies(64);
         let allowed = sched_getaffinity(None).unwrap();
         let cpus = (0..64).filter(|cpu| allowed.is_set(*cpu));
         let taken = cpus.map(|cpu| {
