@@ -283,7 +283,7 @@ fn peers(cases: &mut Cases<'_>, issuer: &Arc<Issuer>) {
             insert(map, bearer(aliri.token().access_token().as_str()));
         },
     );
-    let huskarl = Arc::new(clients::huskarl::authorizer(issuer));
+    let huskarl = Arc::new(clients::huskarl::authorizer_by_the_system_clock(issuer));
     let uri: http::Uri = credential::API.parse().expect("a URI");
     cases.add(
         "huskarl",
@@ -294,12 +294,12 @@ fn peers(cases: &mut Cases<'_>, issuer: &Arc<Issuer>) {
             insert(map, headers.remove(AUTHORIZATION).expect("it has one"));
         },
     );
-    let gears = runtime.block_on(clients::gears::token(issuer)).expect("a token");
+    let gears = clients::gears::provider(issuer);
     cases.add(
         "cf-gears-toolkit-auth",
         move || gears.clone(),
         async |gears, map| {
-            insert(map, bearer(gears.get().expect("a token").expose()));
+            insert(map, bearer(gears.get().await.expect("a token").expose()));
         },
     );
     drop(entered);
