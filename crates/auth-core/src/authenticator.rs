@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Uri};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
 use crate::origin::{Origin, Origins, Target};
 use crate::per_cpu::PerCpu;
@@ -30,8 +30,8 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// One credential, and the token that it buys. A cheap handle: clones share everything.
 ///
-/// While the token is valid, [`authorization`](Self::authorization) is one atomic load, one reading of a coarse clock and
-/// one clone of a header. When the token grows old (at 80 to 90 % of its lifetime), the first request that notices starts a
+/// While the token is fresh, [`authorization`](Self::authorization) is one load of a snapshot, one reading of a coarse clock and
+/// one clone of a header; and so it is while a renewal is under way. When the token grows old (at 80 to 90 % of its lifetime), the first request that notices starts a
 /// renewal in a task of its own, and is served with the token at hand. Without a token all callers wait for one flight, and
 /// share its failure too.
 ///
@@ -69,10 +69,11 @@ impl Authenticator {
     pub fn try_authorization(&self) -> Option<Authorization> {
         let snapshot = self.shared.snapshot.load();
         let snapshot = snapshot.as_ref()?;
-        match snapshot.freshness(self.shared.coarse()) {
+        let wall = self.shared.coarse();
+        match snapshot.freshness(wall) {
             Freshness::Fresh => snapshot.authorization(),
-            Freshness::Ageing => self.serve_ageing(snapshot),
-            Freshness::Expired => None,
+            Freshness::Ageing if self.is_served(snapshot, wall) => snapshot.authorization(),
+            Freshness::Ageing | Freshness::Expired => None,
         }
     }
 
@@ -83,10 +84,11 @@ impl Authenticator {
     pub fn try_insert(&self, headers: &mut HeaderMap) -> Option<Generation> {
         let snapshot = self.shared.snapshot.load();
         let snapshot = snapshot.as_ref()?;
-        match snapshot.freshness(self.shared.coarse()) {
+        let wall = self.shared.coarse();
+        match snapshot.freshness(wall) {
             Freshness::Fresh => {}
-            Freshness::Ageing => drop(self.serve_ageing(snapshot)?),
-            Freshness::Expired => return None,
+            Freshness::Ageing if self.is_served(snapshot, wall) => {}
+            Freshness::Ageing | Freshness::Expired => return None,
         }
         headers.insert(AUTHORIZATION, snapshot.header().clone());
         Some(snapshot.generation)
@@ -289,14 +291,20 @@ impl Authenticator {
         }
     }
 
+    /// Whether a token that is due for renewal can be sent, which is then under way.
+    #[inline]
+    fn is_served(&self, snapshot: &Snapshot, wall: Timestamp) -> bool {
+        // While it is under way a request is served as if nothing were.
+        (self.shared.flights.is_flying() && snapshot.is_alive(wall)) || self.renews(snapshot)
+    }
+
     #[cold]
     #[inline(never)]
-    fn serve_ageing(&self, snapshot: &Snapshot) -> Option<Authorization> {
+    fn renews(&self, snapshot: &Snapshot) -> bool {
         let now = self.shared.clock.now();
         if snapshot.freshness_at(now) == Freshness::Expired {
-            return None;
+            return false;
         }
-        // Every request comes here while a renewal is under way, so the clocks are read once, and the snapshot is at hand.
         if snapshot.redated(now).is_some() {
             self.shared.redate_at(now);
         }
@@ -305,7 +313,7 @@ impl Authenticator {
                 if snapshot.suspect { Wish::After(snapshot.generation) } else { Wish::Renewal };
             self.start(wish);
         }
-        snapshot.authorization()
+        true
     }
 
     /// Joins the flight under way or starts one, in a task that outlives the caller.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-/// The most copies there are: beyond as many CPUs two may meet.
+/// The most copies there are. CPUs whose numbers are this far apart meet at one.
 const MOST: usize = 64;
 
 /// Copies of a value, of which each CPU takes its own (two may share one): for an `Arc` or another handle that every request
@@ -31,12 +31,26 @@ impl<T> PerCpu<T> {
         copies
     }
 
+    /// All of them.
+    pub fn iter(&self) -> std::slice::Iter<'_, T> {
+        self.0.iter()
+    }
+
     /// The copy of the CPU at hand. A thread may be moved to another CPU at any time, so this is a guess, and no lock.
     #[inline]
     pub fn get(&self) -> &T {
         let last = self.0.len() - 1;
         let index = if last == 0 { 0 } else { cpu() & last };
         &self.0[index]
+    }
+}
+
+impl<'a, T> IntoIterator for &'a PerCpu<T> {
+    type Item = &'a T;
+    type IntoIter = std::slice::Iter<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }
 
@@ -77,11 +91,22 @@ fn header(text: Bytes) -> Option<HeaderValue> {
     Some(header)
 }
 
-/// As many copies as there are CPUs for this process.
+/// As many copies as CPUs can have numbers here. Not as many as this thread or this container may use: threads are pinned to
+/// others than this one is, a share of the time is no share of the CPUs, and a set of CPUs has gaps.
 pub(crate) fn one_for_each_cpu() -> usize {
-    static CPUS: LazyLock<usize> =
-        LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
+    static CPUS: LazyLock<usize> = LazyLock::new(|| {
+        let online = std::fs::read_to_string("/sys/devices/system/cpu/online").ok();
+        online
+            .and_then(|list| after_last(&list))
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    });
     *CPUS
+}
+
+/// One more than the last number in a list of CPUs, such as `0-3,8-11`.
+fn after_last(list: &str) -> Option<usize> {
+    let last = list.trim().rsplit([',', '-']).next()?;
+    last.parse::<usize>().ok()?.checked_add(1)
 }
 
 /// The owner of one copy. `Bytes` keeps it in one allocation with the reference count.
@@ -93,14 +118,15 @@ impl AsRef<[u8]> for Copy {
     }
 }
 
-#[cfg(target_os = "linux")]
+/// Where the kernel tells without a system call.
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "x86")))]
 #[inline]
 fn cpu() -> usize {
     rustix::thread::sched_getcpu()
 }
 
-/// Where the CPU cannot be asked for cheaply: threads in the order in which they come.
-#[cfg(not(target_os = "linux"))]
+/// Elsewhere: threads in the order in which they come.
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "x86"))))]
 #[inline]
 fn cpu() -> usize {
     use std::cell::Cell;
@@ -150,13 +176,21 @@ mod tests {
         assert!(align_of::<Apart<u8>>() >= 128 && size_of::<Apart<u8>>() >= 128);
     }
 
+    #[test]
+    fn there_are_as_many_as_the_last_cpus_number_wants() {
+        let lists = ["0\n", "0-1", "0-3,8-11\n", "2,34", "", "x", "0-x"];
+        assert_eq!(lists.map(after_last), [Some(1), Some(2), Some(12), Some(35), None, None, None]);
+        // Whoever asks first may be pinned to one of them.
+        assert!(one_for_each_cpu() >= std::thread::available_parallelism().unwrap().get());
+    }
+
     /// On machines with one CPU there is nothing to see.
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "x86")))]
     #[test]
     fn each_cpu_takes_a_copy_of_its_own() {
         use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-        let header = copies(64);
+        let header = copies(one_for_each_cpu());
         let allowed = sched_getaffinity(None).unwrap();
         let cpus = (0..64).filter(|cpu| allowed.is_set(*cpu));
         let taken = cpus.map(|cpu| {

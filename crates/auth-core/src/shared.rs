@@ -166,6 +166,7 @@ impl Shared {
     /// Puts a token to use; whether it was. A flight that was given up may come late: it does not take the place of what came
     /// in the meantime, and no token that was refused in the meantime is put to use.
     fn publish(&self, acquired: &Acquired, replaces: Generation, now: Now) -> bool {
+        let copies = self.copies();
         let mut slow = self.lock();
         let present = self.snapshot.load_full();
         let last = present.as_ref().map_or(Generation::NONE, |present| present.generation);
@@ -174,8 +175,7 @@ impl Shared {
             return false;
         }
         let Acquired { token, provenance, .. } = acquired;
-        let snapshot =
-            Snapshot::new(token, last.next(), provenance, self.jitter, self.copies(), now);
+        let snapshot = Snapshot::new(token, last.next(), provenance, self.jitter, copies, now);
         let (generation, expires_at) = (snapshot.generation, snapshot.expires_at);
         slow.last_error = None;
         self.snapshot.store(Some(Arc::new(snapshot)));

@@ -96,16 +96,19 @@ pub struct Authorization {
 
 impl Authorization {
     /// The value for the `Authorization` header.
+    #[inline]
     pub fn header(&self) -> &HeaderValue {
         &self.header
     }
 
     /// The value for the `Authorization` header, without another clone.
+    #[inline]
     pub fn into_header(self) -> HeaderValue {
         self.header
     }
 
     /// Which token this is; what [`Authenticator::refuse`](crate::Authenticator::refuse) asks for after a 401.
+    #[inline]
     pub fn generation(&self) -> Generation {
         self.generation
     }
@@ -196,6 +199,12 @@ impl Snapshot {
         } else {
             Freshness::Expired
         }
+    }
+
+    /// By the wall clock alone, due for renewal or not.
+    #[inline]
+    pub(crate) fn is_alive(&self, wall: Timestamp) -> bool {
+        self.since <= wall && wall < self.expires_at
     }
 
     /// By both clocks, for every path but that of a fresh token.

@@ -58,7 +58,7 @@ pub(crate) struct Flights {
     /// Wakes all who wait, when a flight has ended. What they are to see is in `state` by then.
     ended: Notify,
     /// A copy of `state.flying`, for callers who only want to know whether there is something left to start. It guards no
-    /// other memory: a stale reading costs one look at `state`.
+    /// other memory: a stale reading costs one look at `state`, or leaves the start of a renewal to the next request.
     flying: AtomicBool,
 }
 

@@ -1,4 +1,4 @@
-//! Everything that threads and tasks of one process meet at, in one place: `models/` compiles this crate over the primitives of
+//! What the threads and tasks of one process meet at on the way to a token, in one place: `models/` compiles this crate over the primitives of
 //! the model checkers, loom and shuttle, which then try the schedules that no test meets.
 //!
 //! | what is shared | how it is published | what it makes visible |
@@ -10,7 +10,9 @@
 //! | `Flights::flying`, `Renewal::step`, `Cell::highest` | relaxed atomics | nothing: they are hints, and a stale one costs a look or a little patience |
 //! | flights that the record may still have | `OpenFlights`, a lock | their settlements |
 //!
-//! Locks nest in no order, since none is held while another is taken, and none is held across an await.
+//! None of these locks is held while another is taken, or across an await; the user's clock is asked under `Shared::slow`.
+//! Elsewhere: the count of authenticators (`shared.rs`) and of threads (`per_cpu.rs`), which are hints as well, and the files
+//! of a `FileStore`, which have locks of their own.
 
 mod published;
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]

@@ -29,7 +29,8 @@ impl<T> Published<T> {
     }
 }
 
-/// For the checkers, which cannot look into arc-swap: a lock around one pointer gives what arc-swap promises.
+/// For the checkers, which cannot look into arc-swap: a lock around one pointer gives what arc-swap promises, and more. What goes
+/// wrong by a weaker order of memory alone does not show here.
 #[cfg(any(feature = "loom", feature = "shuttle"))]
 pub(crate) struct Published<T>(super::Mutex<Option<Arc<T>>>);
 

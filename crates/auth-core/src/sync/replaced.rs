@@ -1,4 +1,6 @@
-//! The primitives of the model checkers. Time does not pass there: a sleep lets others go first, and nothing is late.
+//! The primitives of the model checkers. Time does not pass there: a sleep lets others go first, and nothing is late. So what
+//! they do not reach is a flight that is given up because nobody drives it (there is one runtime only), and its late landing;
+//! both are among the tests of `renewal/flight.rs` and `tests/it/flight.rs`.
 
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
