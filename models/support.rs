@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::auth_core::{
     Authenticator, Authorization, BoxFuture, ClientCredentials, Clock, MemoryStore, Now, Quota,
-    Store, SystemClock, Timestamp, Transport, TransportError,
+    Store, SystemClock, Timestamp, Transport, TransportError, drop_this_task,
 };
 use bytes::Bytes;
 use http::{Request, Response};
@@ -47,6 +47,8 @@ pub enum Answer {
     Token,
     Unavailable,
     Panic,
+    /// None, and the task is gone that waits for it.
+    Gone,
 }
 
 /// Gives the token `token-N` to its Nth request, after others had their turn.
@@ -91,6 +93,10 @@ impl Transport for Issuer {
                     Ok(response)
                 }
                 Answer::Panic => panic!("{PLANTED}"),
+                Answer::Gone => {
+                    drop_this_task();
+                    std::future::pending().await
+                }
             }
         })
     }

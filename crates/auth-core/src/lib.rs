@@ -93,5 +93,7 @@ pub use self::store::{
 };
 #[cfg(unix)]
 pub use self::store::{FileStore, state_directory};
+#[cfg(any(feature = "loom", feature = "shuttle"))]
+pub use self::sync::drop_this_task;
 pub use self::token::{Authorization, Generation};
 pub use self::wire::{ClientAuth, LONGEST_ANSWER, Transport, TransportError};

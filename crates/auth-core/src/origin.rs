@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use http::Uri;
@@ -31,7 +32,7 @@ impl Origin {
         let scheme = uri.scheme_str().unwrap_or("https");
         Self {
             https: scheme == "https",
-            host: uri.host().unwrap_or_default().to_ascii_lowercase(),
+            host: normalized(uri.host().unwrap_or_default()),
             port: uri.port_u16().or_else(|| default_port(scheme)).unwrap_or(443),
         }
     }
@@ -77,6 +78,15 @@ impl Origin {
 
     fn parts(&self) -> Parts<'_> {
         Parts { https: self.https, host: &self.host, port: self.port }
+    }
+}
+
+/// In lower case, and an IPv6 address as it is usually written (RFC 5952), as browsers and reqwest write it.
+fn normalized(host: &str) -> String {
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    match address.and_then(|address| address.parse::<Ipv6Addr>().ok()) {
+        Some(address) => format!("[{address}]"),
+        None => host.to_ascii_lowercase(),
     }
 }
 
@@ -243,6 +253,8 @@ mod tests {
         }
         assert!(covers("http://[::1]:8080", "http://[::1]:8080/x"));
         assert!(covers("http://127.0.0.1:80", "http://127.0.0.1/"));
+        assert!(covers("https://[2001:DB8:0:0::1]", "https://[2001:db8::1]/"));
+        assert!(!covers("https://[2001:db8::1]", "https://[2001:db8::2]/"));
     }
 
     #[test]

@@ -48,7 +48,9 @@
 //!   a hop to another scheme, host or port, but the hop after that starts again from the headers of the first request: one
 //!   more redirect within the other origin, and it has the token (reqwest 0.13.5 with tower-http 0.6.11). So build the
 //!   client with [`same_origin_redirects`], as above, or with `Policy::none()`; the middleware cannot do it, and cannot see
-//!   whether it was done. A 401 that comes from another origin is not taken for a refusal of the token.
+//!   whether it was done. A 401 that comes from another origin is not taken for a refusal of the token;
+//!   one from the request's own is, even if another origin led back there without the token, which costs one renewal an hour
+//!   at most.
 //! - **Proxies of the API.** The client that is given to [`reqwest_middleware`] is the caller's, with the proxies of the
 //!   environment unless it was told otherwise. The token requests do not go through it.
 //! - **Retries.** With `reqwest-retry`, let the retries be outermost, so that every attempt reads the token anew:

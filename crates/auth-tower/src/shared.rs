@@ -74,3 +74,47 @@ impl<S> Deref for Handle<S> {
         &self.0.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::time::Duration;
+
+    use auth_core::{BoxFuture, ClientCredentials, Store, Transport, TransportError};
+    use bytes::Bytes;
+    use http::{Request, Response};
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl Transport for Nobody {
+        fn send(
+            &self,
+            _: Request<Bytes>,
+            _: Duration,
+        ) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
+            Box::pin(async { Err(TransportError::not_sent("nobody is there")) })
+        }
+    }
+
+    #[test]
+    fn handles_on_different_cpus_are_counted_apart() {
+        let credentials = ClientCredentials::new("client", "secret")
+            .token_endpoint("https://issuer.example/oauth/token")
+            .audience("https://api.example");
+        let authenticator = Authenticator::builder(credentials)
+            .store(Store::memory())
+            .transport(Nobody)
+            .header_copies(8.try_into().unwrap())
+            .build()
+            .unwrap();
+        let handles = Handles::new(authenticator, None, ());
+        let places: HashSet<_> =
+            handles.copies.iter().map(|handle| Arc::as_ptr(&handle.0).addr() / 128).collect();
+        assert_eq!(places.len(), 8);
+        // Each is one of the service's, and they are all of them.
+        assert_eq!(Arc::strong_count(&handles.shared), 1 + 8);
+    }
+}

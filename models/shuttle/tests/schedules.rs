@@ -132,6 +132,26 @@ fn a_panic_is_an_error_for_all_and_the_next_flight_is_possible() {
     });
 }
 
+/// What the request came to is not known, so its unit is spent.
+#[test]
+fn a_task_that_is_dropped_is_noticed_by_all_and_by_the_ledger() {
+    explore(|| {
+        let (issuer, clock) = (Issuer::new([Answer::Gone]), Still::default());
+        let auth = alone(&issuer, &clock);
+        let callers: Vec<_> = (0..3)
+            .map(|_| {
+                let auth = auth.clone();
+                spawn(async move { text(&auth.authorization().await.unwrap()).to_owned() })
+            })
+            .collect();
+        for caller in callers {
+            assert_eq!(block_on(caller).unwrap(), "token-2");
+        }
+        assert_eq!(issuer.requests(), 2);
+        assert_eq!(block_on(auth.status()).windows[0].spent, 2);
+    });
+}
+
 // torture: A7
 #[test]
 fn nobody_waits_while_a_token_is_valid() {

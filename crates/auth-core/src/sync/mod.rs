@@ -24,4 +24,6 @@ pub(crate) use self::published::Published;
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
 pub(crate) use self::real::*;
 #[cfg(any(feature = "loom", feature = "shuttle"))]
+pub use self::replaced::drop_this_task;
+#[cfg(any(feature = "loom", feature = "shuttle"))]
 pub(crate) use self::replaced::*;

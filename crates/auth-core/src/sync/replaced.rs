@@ -2,6 +2,7 @@
 //! they do not reach is a flight that is given up because nobody drives it (there is one runtime only), and its late landing;
 //! both are among the tests of `renewal/flight.rs` and `tests/it/flight.rs`.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -28,15 +29,30 @@ impl Runtime {
         RuntimeId
     }
 
-    #[cfg(feature = "shuttle")]
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut task = Some(Box::pin(task));
+        let task = poll_fn(move |cx| {
+            let polled = task.as_mut().map(|task| task.as_mut().poll(cx));
+            // As a runtime that is shut down does.
+            if DROPS_TASK.take() {
+                task = None;
+            }
+            polled.filter(|_| task.is_some()).unwrap_or(Poll::Ready(()))
+        });
+        #[cfg(feature = "shuttle")]
         shuttle::future::spawn(task);
-    }
-
-    #[cfg(feature = "loom")]
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        #[cfg(feature = "loom")]
         loom::thread::spawn(move || loom::future::block_on(task));
     }
+}
+
+thread_local! {
+    static DROPS_TASK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Drops the task that calls it, when it comes to its next await.
+pub fn drop_this_task() {
+    DROPS_TASK.set(true);
 }
 
 pub(crate) async fn sleep(_: Duration) {

@@ -39,7 +39,10 @@ impl HttpUrl {
         if authority.host().is_empty() {
             return fail("has no host");
         }
-        if authority.port().is_none() && authority.as_str().len() > authority.host().len() {
+        let port = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+        let digits =
+            port.strip_prefix(':').is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()));
+        if !port.is_empty() && (!digits || authority.port().is_none()) {
             return fail("has a port that is no number between 0 and 65535");
         }
         if authority.port_u16() == Some(0) {

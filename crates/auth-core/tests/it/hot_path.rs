@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll, Waker};
 
 use allocation_counter::measure;
@@ -63,6 +63,65 @@ async fn a_fresh_token_asks_the_coarse_clock_once_and_the_exact_one_never() {
     assert_eq!(asked(), (coarse + 2, exact));
     auth.try_insert(&mut HeaderMap::new()).unwrap();
     assert_eq!(asked(), (coarse + 3, exact));
+}
+
+/// Nor does anybody notice that it is being renewed.
+#[tokio::test(start_paused = true)]
+async fn while_a_renewal_is_under_way_the_exact_clock_is_not_asked_either() {
+    let issuer = Issuer::new([Step::Token(86_400), Step::Hang]);
+    let (builder, clock) = builder(&issuer);
+    let clock = Counting { clock, coarse: Arc::default(), exact: Arc::default() };
+    let auth = builder.clock(clock.clone()).build().unwrap();
+    auth.authorization().await.unwrap();
+    tokio::time::advance(DAY * 91 / 100).await;
+    at_once(&auth);
+    issuer.arrivals(2).await;
+    let asked = || (clock.coarse.load(SeqCst), clock.exact.load(SeqCst));
+    let (coarse, exact) = asked();
+    auth.try_authorization().unwrap();
+    auth.try_insert(&mut HeaderMap::new()).unwrap();
+    assert_eq!(asked(), (coarse + 2, exact));
+    // Its end is noticed all the same.
+    clock.clock.0.jump_wall(10 * 3_600_000);
+    assert!(auth.try_authorization().is_none());
+}
+
+/// The real thing, on real threads: what the models have a lock for.
+// torture: A8
+#[test]
+fn readers_on_threads_see_whole_tokens_in_their_order() {
+    const RENEWALS: u64 = 50;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let issuer = Issuer::new([]);
+    let auth = Authenticator::builder(credentials())
+        .store(Store::new(MemoryStore::new()))
+        .transport(issuer.clone())
+        .quota(Quota::unlimited())
+        .build()
+        .unwrap();
+    runtime.block_on(auth.authorization()).unwrap();
+    let over = AtomicBool::new(false);
+    let read = || {
+        let (mut last, mut reads) = (0, 0_u64);
+        while !over.load(SeqCst) {
+            let token = auth.try_authorization().expect("there is one all the time");
+            let generation = token.generation().get();
+            assert_eq!(text(&token), format!("Bearer token-{generation}"), "a torn token");
+            assert!(last <= generation, "{last} then {generation}");
+            (last, reads) = (generation, reads + 1);
+        }
+        reads
+    };
+    std::thread::scope(|scope| {
+        let readers = [scope.spawn(read), scope.spawn(read)];
+        for generation in 2..=RENEWALS {
+            let renewed = runtime.block_on(auth.renew()).unwrap();
+            assert_eq!(renewed.generation().get(), generation);
+        }
+        over.store(true, SeqCst);
+        assert!(readers.map(|reader| reader.join().unwrap()).iter().all(|reads| *reads > 0));
+    });
 }
 
 #[test]
