@@ -14,6 +14,9 @@ use crate::work::block_on;
 
 pub(crate) const NAME: &str = "instructions";
 
+/// How a note ends that says that a figure is missing.
+pub const NOT_COUNTED: &str = "callgrind did not count";
+
 const METHOD: &str = "Instructions per call of the cases of `hit`, one thread, counted by callgrind: what a run with more calls \
 took more than one with fewer. Unlike the times they hardly differ from run to run. valgrind hides what the kernel lets a process \
 read without a system call: so the clock stands still in these runs, the header has one copy, and the figures leave out what it \
@@ -36,7 +39,7 @@ pub fn instructions(scale: Scale) -> Section {
     for (case, name) in cases.iter().map(|case| case.name).enumerate().take(shown) {
         let counted = |calls: u64| count(case, calls).map(|count| count as f64);
         let Some((less, more)) = counted(few).zip(counted(many)) else {
-            section.notes.push(format!("SKIPPED: {name}: callgrind did not count"));
+            section.notes.push(format!("SKIPPED: {name}: {NOT_COUNTED}"));
             continue;
         };
         let each = (more - less) / (many - few) as f64;
