@@ -50,6 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     println!("{machine}\n");
 
+    let started = benches::clock::now();
     let mut sections = Vec::new();
     for (name, measure) in BENCHMARKS {
         if !all && !has(name) {
@@ -57,6 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let section = measure(scale);
         println!("{section}");
+        println!("({name}: {:.0} s so far)\n", started.elapsed().as_secs_f64());
         sections.push(section);
     }
     // Their build needs the registry: what was measured here is worth reporting without them, too.
