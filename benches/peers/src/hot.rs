@@ -37,7 +37,7 @@ const OWN: [&str; 3] =
 /// Gives a header that was made before, as we do.
 const MIDDLE: &str = "middle";
 
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 61;
 const LENGTH: Duration = Duration::from_millis(1);
 
 type Run = Box<dyn Fn(usize, u64) -> Round>;

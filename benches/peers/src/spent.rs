@@ -23,7 +23,8 @@ const METHOD: &str = "Token requests that reached an issuer on loopback, each ti
 after 50 ms: with a token, with 503, with 429 (of those who have not ended after 10 s nobody knows the end). Leader dropped: the \
 first caller goes after 10 ms, and another asks. Nearly over: the token is valid, inside the crate's own window for an early renewal, \
 and the issuer is down; how many of 100 callers get a token. Outage: a caller every 20 ms for 3 s, without a token. `*`: the crate \
-fetches when it is built, so building it again is its next caller.";
+fetches when it is built, so building it again is its next caller. kube-client reads tokens from files and programs, and makes no \
+token requests.";
 
 const STORM: &str = "Each of 20 requests is answered with 401; or the runtime on which the client was built is gone, its token is \
 over, and another runtime asks: `served` with a token request is a new token, and without one a token that is over. Crates that \
