@@ -22,13 +22,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use auth_core::{
-    Authenticator, BootId, BootTime, BoxFuture, Builder, Clock, FileStore, LedgerKey, MemoryStore,
-    Now, Quota, Store, StoreError, Stored, SystemClock, Timestamp, Transport, TransportError,
-    Version, VersionedCell, Written,
+    Authenticator, BootId, BootTime, BoxFuture, Builder, Clock, FileStore, MemoryStore, Now, Quota,
+    Store, SystemClock, Timestamp, Transport, TransportError, VersionedCell, Written,
 };
 use benches::clock::now;
 use benches::credential::{self, Issuer};
 use benches::stats;
+use benches::store::Seen;
 use bytes::Bytes;
 use http::{Request, Response};
 use tempfile::TempDir;
@@ -194,8 +194,7 @@ impl Bench {
             renewed.expect("a token");
             filling += length;
         }
-        let key = memory.key.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let key = key.expect("it was asked");
+        let (key, _) = memory.last().expect("it was asked");
         let stored = self.runtime.block_on(memory.read(&key)).expect("memory does not fail");
         let record = stored.expect("it was written").record;
         let files = FileStore::new(directory).expect("a directory");
@@ -287,41 +286,6 @@ impl Transport for Asked {
     ) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
         *self.at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now());
         self.issuer.send(request, within)
-    }
-}
-
-/// A store, how often a record was written to it, and which.
-#[derive(Clone, Debug)]
-struct Seen {
-    cell: Arc<dyn VersionedCell>,
-    writes: Arc<AtomicUsize>,
-    key: Arc<Mutex<Option<LedgerKey>>>,
-}
-
-impl Seen {
-    fn new(cell: impl VersionedCell, writes: Arc<AtomicUsize>) -> Self {
-        Self { cell: Arc::new(cell), writes, key: Arc::default() }
-    }
-}
-
-impl VersionedCell for Seen {
-    fn read<'a>(&'a self, key: &'a LedgerKey) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
-        self.cell.read(key)
-    }
-
-    fn write<'a>(
-        &'a self,
-        key: &'a LedgerKey,
-        expected: Option<Version>,
-        record: Vec<u8>,
-    ) -> BoxFuture<'a, Result<Written, StoreError>> {
-        self.writes.fetch_add(1, Relaxed);
-        *self.key.lock().unwrap_or_else(PoisonError::into_inner) = Some(key.clone());
-        self.cell.write(key, expected, record)
-    }
-
-    fn is_durable(&self) -> bool {
-        self.cell.is_durable()
     }
 }
 

@@ -25,6 +25,7 @@ pub mod refresh;
 pub mod scale;
 pub mod section;
 pub mod stats;
+pub mod store;
 pub mod targets;
 pub mod threads;
 pub mod work;

@@ -3,12 +3,8 @@
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use auth_core::{
-    Authenticator, BoxFuture, LedgerKey, MemoryStore, Store, StoreError, Stored, Target, Version,
-    VersionedCell, Written,
-};
+use auth_core::{Authenticator, MemoryStore, Store, Target};
 use http::{HeaderMap, Uri};
 
 use crate::child::{ask, number, resident};
@@ -16,6 +12,7 @@ use crate::clock::{Stopwatch, now};
 use crate::credential::{self, Issuer, TOKEN_LENGTH, builder_of};
 use crate::section::{Scale, Section, Table};
 use crate::stats::median;
+use crate::store::Seen;
 use crate::work::insert;
 
 pub(crate) const NAME: &str = "scale";
@@ -97,7 +94,7 @@ fn origins(scale: Scale) -> Table {
 /// Bytes each without a token, bytes that each has more with one, those of a record, and nanoseconds per lookup.
 pub(crate) fn child(arguments: &[String]) -> Vec<f64> {
     let count = number(arguments, 0);
-    let (issuer, store) = (Issuer::new(), Weighed::default());
+    let (issuer, store) = (Issuer::new(), Seen::new(MemoryStore::new(), Arc::default()));
     let before = resident();
     let authenticators: HashMap<String, Authenticator> = (0..count)
         .map(|client| {
@@ -115,35 +112,8 @@ pub(crate) fn child(arguments: &[String]) -> Vec<f64> {
     });
     let with = resident();
     let each = |bytes: f64| bytes / count as f64;
-    let record = store.record.load(Relaxed) as f64;
+    let record = store.last().map_or(f64::NAN, |(_, length)| length as f64);
     vec![each(without - before), each(with - without), record, lookup(&authenticators)]
-}
-
-/// A store in memory that knows how long the last record was; all are alike.
-#[derive(Clone, Debug, Default)]
-struct Weighed {
-    memory: Arc<MemoryStore>,
-    record: Arc<AtomicUsize>,
-}
-
-impl VersionedCell for Weighed {
-    fn read<'a>(&'a self, key: &'a LedgerKey) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
-        self.memory.read(key)
-    }
-
-    fn write<'a>(
-        &'a self,
-        key: &'a LedgerKey,
-        expected: Option<Version>,
-        record: Vec<u8>,
-    ) -> BoxFuture<'a, Result<Written, StoreError>> {
-        self.record.store(record.len(), Relaxed);
-        self.memory.write(key, expected, record)
-    }
-
-    fn is_durable(&self) -> bool {
-        false
-    }
 }
 
 /// Nanoseconds.

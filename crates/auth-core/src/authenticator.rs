@@ -30,10 +30,10 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// One credential, and the token that it buys. A cheap handle: clones share everything.
 ///
-/// While the token is fresh, [`authorization`](Self::authorization) is one load of a snapshot, one reading of a coarse clock and
-/// one clone of a header; and so it is while a renewal is under way. When the token grows old (at 80 to 90 % of its lifetime), the first request that notices starts a
-/// renewal in a task of its own, and is served with the token at hand. Without a token all callers wait for one flight, and
-/// share its failure too.
+/// While the token is fresh, [`authorization`](Self::authorization) is one load of a snapshot, one reading of a coarse
+/// clock and one clone of a header; and so it is while a renewal is under way. When the token grows old (at 80 to 90 % of
+/// its lifetime), the first request that notices starts a renewal in a task of its own, and is served with the token at
+/// hand. Without a token all callers wait for one flight, and share its failure too.
 ///
 /// Nothing is spawned until a token is needed. The renewal runs on the tokio runtime of the caller that started it; if that
 /// runtime is gone, or kept and not run, the next caller on another runtime starts another. The runtime needs its timers

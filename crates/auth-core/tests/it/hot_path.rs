@@ -6,10 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll, Waker};
 
 use allocation_counter::measure;
-use auth_core::{
-    Authenticator, BoxFuture, Clock, LedgerKey, MemoryStore, Now, Quota, Store, StoreError, Stored,
-    Target, Timestamp, Version, VersionedCell, Written,
-};
+use auth_core::{Authenticator, Clock, MemoryStore, Now, Quota, Store, Target, Timestamp};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Uri};
 use tokio::runtime::Runtime;
@@ -157,38 +154,11 @@ async fn there_is_nothing_to_insert_without_a_token() {
     assert_eq!(headers[AUTHORIZATION], "Basic abc");
 }
 
-/// A store that says how many bytes it holds, which are its own and not the authenticator's.
-#[derive(Clone, Debug, Default)]
-struct Weighed {
-    memory: Arc<MemoryStore>,
-    bytes: Arc<AtomicUsize>,
-}
-
-impl VersionedCell for Weighed {
-    fn read<'a>(&'a self, key: &'a LedgerKey) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
-        self.memory.read(key)
-    }
-
-    fn write<'a>(
-        &'a self,
-        key: &'a LedgerKey,
-        expected: Option<Version>,
-        record: Vec<u8>,
-    ) -> BoxFuture<'a, Result<Written, StoreError>> {
-        self.bytes.store(record.len(), SeqCst);
-        self.memory.write(key, expected, record)
-    }
-
-    fn is_durable(&self) -> bool {
-        false
-    }
-}
-
 /// Of 100,000 tenants in one process, each takes at most 2 KiB without a token, and the token and 1 KiB more with one.
 #[test]
 fn an_authenticator_is_small() {
     const TOKEN: usize = 1000;
-    let (runtime, store) = (paused(), Weighed::default());
+    let (runtime, store) = (paused(), Moody::default());
     let _entered = runtime.enter();
     let token = || {
         let token = "e".repeat(TOKEN);
@@ -216,11 +186,11 @@ fn an_authenticator_is_small() {
     let without = measure(|| auth = Some(build("client"))).bytes_current;
     let auth = auth.unwrap();
     assert!((1..=2048).contains(&without), "{without} bytes without a token");
-    store.bytes.store(0, SeqCst);
+    store.record_bytes.store(0, SeqCst);
     let with = measure(|| {
         issuer.then([token()]);
         runtime.block_on(auth.authorization()).unwrap();
     });
-    let with = with.bytes_current - i64::try_from(store.bytes.load(SeqCst)).unwrap();
+    let with = with.bytes_current - i64::try_from(store.record_bytes.load(SeqCst)).unwrap();
     assert!((1..=1024).contains(&(with - TOKEN as i64)), "{with} bytes more with one of {TOKEN}");
 }

@@ -199,6 +199,8 @@ pub(crate) struct Moody {
     /// How long a write takes.
     pub(crate) write_millis: Arc<AtomicUsize>,
     pub(crate) written: Arc<AtomicUsize>,
+    /// How long the last record was.
+    pub(crate) record_bytes: Arc<AtomicUsize>,
 }
 
 impl fmt::Debug for Moody {
@@ -246,6 +248,7 @@ impl VersionedCell for Moody {
                 self.written.fetch_add(1, SeqCst);
                 return Ok(Written::Unknown);
             }
+            self.record_bytes.store(record.len(), SeqCst);
             let written = self.memory.write(key, expected, record).await?;
             self.written.fetch_add(1, SeqCst);
             let lose = self.loses_answers.load(SeqCst) > 0;
