@@ -177,6 +177,32 @@ impl Authenticator {
         self.shared.origins.as_slice()
     }
 
+    pub(crate) fn renewal(&self) -> &Renewal {
+        &self.shared.renewal
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.shared.clock
+    }
+
+    pub(crate) fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.shared.snapshot.load_full()
+    }
+
+    /// The token was given back: it is served no more.
+    pub(crate) fn give_up(&self, snapshot: &Snapshot) {
+        self.shared.give_up(snapshot);
+    }
+
+    /// The next caller is to try anew.
+    pub(crate) fn forget_failure(&self) {
+        self.shared.flights.forget_failure();
+    }
+
+    pub(crate) fn bound(&self) -> &Origins {
+        &self.shared.origins
+    }
+
     /// As many copies of something as this authenticator would make of its header now: for what an adapter clones for every
     /// request, and which several threads would otherwise count in one place.
     pub fn per_cpu<T>(&self, make: impl FnMut() -> T) -> PerCpu<T> {
@@ -199,40 +225,6 @@ impl Authenticator {
     pub async fn status(&self) -> Status {
         let snapshot = self.shared.snapshot.load_full();
         self.shared.renewal.status(snapshot.as_deref(), self.shared.last_error()).await
-    }
-
-    /// The way out of a record that is damaged, lost, or older than one that was seen: puts a new one into the store, which
-    /// counts the whole quota as spent, since nobody knows what was. Valid tokens are served on; this authenticator's goes
-    /// into the new record, for other processes and restarts.
-    ///
-    /// Never called by this crate: without it nothing is spent on such a record. Call it in one process only. Takes at most
-    /// 5 s, inside a tokio runtime.
-    ///
-    /// # Errors
-    ///
-    /// When the store cannot be written, or is one that cannot replace a record.
-    pub async fn start_new_record(&self) -> Result<(), Error> {
-        self.start_anew(None).await
-    }
-
-    /// As [`start_new_record`](Self::start_new_record), with this many token requests counted as spent just now, for somebody
-    /// who knows better: 0 when a window has passed since the last one.
-    ///
-    /// # Errors
-    ///
-    /// As [`start_new_record`](Self::start_new_record).
-    pub async fn start_new_record_after(&self, spent: u32) -> Result<(), Error> {
-        self.start_anew(Some(spent)).await
-    }
-
-    async fn start_anew(&self, spent: Option<u32>) -> Result<(), Error> {
-        if Runtime::current().is_none() {
-            return Err(self.failed("the store cannot be written outside of a tokio runtime"));
-        }
-        let snapshot = self.shared.snapshot.load_full();
-        self.shared.renewal.start_anew(spent, snapshot.as_deref()).await?;
-        self.shared.flights.forget_failure();
-        Ok(())
     }
 
     /// Waits until the wish is fulfilled, or cannot be.
@@ -332,7 +324,7 @@ impl Authenticator {
         }
     }
 
-    fn failed(&self, problem: &str) -> Error {
+    pub(crate) fn failed(&self, problem: &str) -> Error {
         Error::runtime(self.shared.renewal.name.clone(), problem)
     }
 }

@@ -7,21 +7,22 @@ use std::{fmt, mem};
 
 use http::StatusCode;
 
+use crate::advice;
 use crate::authenticator::Authenticator;
 use crate::cell::Cell;
 use crate::clock::{Clock, SystemClock};
-use crate::credentials::ClientCredentials;
+use crate::credentials::{Checked, ClientCredentials};
 use crate::error::ConfigError;
 use crate::fingerprint::Fingerprint;
-use crate::hold::Identity;
 use crate::origin::{Origin, Origins};
+use crate::profile::Profile;
 use crate::quota::Quota;
-use crate::renewal::{OpenFlights, Renewal};
-use crate::seal::Keys;
+use crate::renewal::{Credentials, Found, OpenFlights, Renewal};
 use crate::store::{LedgerKey, Store};
 use crate::sync::atomic::AtomicU64;
 use crate::wire::Transport;
 use crate::wire::endpoint::HttpUrl;
+use crate::wire::parameters::Parameters;
 use crate::wire::response::QuotaRefusal;
 
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
@@ -44,9 +45,10 @@ impl Authenticator {
 /// |---|---|
 /// | [`store`](Self::store) | none: it must be chosen |
 /// | [`transport`](Self::transport) | none: it must be chosen |
-/// | [`quota`](Self::quota) | `Quota::per_day(10)` |
-/// | [`quota_refusal`](Self::quota_refusal) | none but status 429, `too_many_requests` and `slow_down` |
-/// | [`origin`](Self::origin) | the audience's, if that is an absolute URL; otherwise one must be named |
+/// | [`profile`](Self::profile) | [`Profile::generic`] |
+/// | [`quota`](Self::quota) | the profile's: `Quota::per_day(10)` unless it says otherwise |
+/// | [`quota_refusal`](Self::quota_refusal) | the profile's, besides status 429, `too_many_requests` and `slow_down` |
+/// | [`origin`](Self::origin) | the audience's if that is an absolute URL, or else those of the resources that are; otherwise one must be named |
 /// | [`name`](Self::name) | the client id |
 /// | [`deadline`](Self::deadline) | 10 s |
 /// | [`default_lifetime`](Self::default_lifetime) | none: a token that does not say how long it lives is an error |
@@ -58,7 +60,8 @@ pub struct Builder {
     credentials: ClientCredentials,
     store: Option<Store>,
     transport: Option<Arc<dyn Transport>>,
-    quota: Quota,
+    profile: Profile,
+    quota: Option<Quota>,
     quota_refusals: Vec<(u16, String)>,
     origins: Vec<String>,
     name: Option<String>,
@@ -75,7 +78,8 @@ impl Builder {
             credentials,
             store: None,
             transport: None,
-            quota: Quota::per_day(10),
+            profile: Profile::generic(),
+            quota: None,
             quota_refusals: Vec::new(),
             origins: Vec::new(),
             name: None,
@@ -99,9 +103,16 @@ impl Builder {
         self
     }
 
+    /// What is known of the issuer: its endpoint, how it wants to be spoken to, its quota and its words for it. What is set
+    /// on the credentials or here counts before the profile, in whatever order.
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
+        self
+    }
+
     /// How many token requests the issuer allows.
     pub fn quota(mut self, quota: Quota) -> Self {
-        self.quota = quota;
+        self.quota = Some(quota);
         self
     }
 
@@ -158,7 +169,8 @@ impl Builder {
         self
     }
 
-    /// Checks everything. Sends nothing, spawns nothing, and needs no runtime.
+    /// Checks everything. Sends nothing, and needs no runtime. A secret that is in a file or behind a command is read here, which
+    /// blocks.
     ///
     /// # Errors
     ///
@@ -176,8 +188,10 @@ impl Builder {
                 "is not chosen; the adapter crates have ready-made ones",
             ));
         };
-        self.quota.check()?;
-        let quota_refusals = mem::take(&mut self.quota_refusals);
+        let quota = self.quota.take().unwrap_or_else(|| self.profile.quota.clone());
+        quota.check()?;
+        let mut quota_refusals = mem::take(&mut self.quota_refusals);
+        quota_refusals.extend(self.profile.quota_refusals.iter().cloned());
         let quota_refusals =
             quota_refusals.into_iter().map(quota_refusal).collect::<Result<_, _>>()?;
         if !DEADLINES.contains(&self.deadline) {
@@ -189,34 +203,49 @@ impl Builder {
                 "is zero: no token could ever be used",
             ));
         }
-        let request = self.credentials.clone().check(self.insecure_loopback)?;
-        let origins = self.bound_origins(request.audience.as_deref())?;
-        let name = self.name.take().unwrap_or_else(|| request.client_id.clone());
+        let credentials = self.credentials.clone().filled(&self.profile);
+        let Checked { mut request, dpop, source, sealing, doubts } =
+            credentials.check(self.insecure_loopback, &self.profile)?;
+        let origins = self.bound_origins(&request.parameters)?;
+        let name = self.name.take().unwrap_or_else(|| request.client.id.clone());
         if name.is_empty() || name.chars().any(char::is_control) {
             return Err(ConfigError::new("name", "is empty or has control characters in it"));
         }
+        let dpop = dpop.map(|dpop| Arc::new(dpop.with_origins(origins.as_slice().len())));
+        request.dpop.clone_from(&dpop);
+        let key = LedgerKey::new(&request.at.name(), &request.client.id);
+        let credentials = Credentials::new(request, source, sealing);
         if !store.cell().is_durable() {
             warn_once_of_memory();
-        } else if request.secret.is_guessable() {
+        } else if !credentials.is_shared() {
+            return Err(ConfigError::new(
+                "sealing_key",
+                "is missing: this client has no secret that the tokens in the store could be sealed with; give it 128 random \
+                 bits or more, the same in every process",
+            ));
+        } else if credentials.is_guessable() {
             tracing::warn!(
                 credential = %name,
                 "the client secret is shorter than 22 characters: whoever gets hold of the state could find it by guessing, \
                  and with it the tokens"
             );
         }
+        for doubt in doubts {
+            tracing::warn!(credential = %name, "{doubt}");
+        }
         let is_system_clock = self.clock.is_none();
         let clock = self.clock.take().unwrap_or_else(|| Arc::new(SystemClock));
-        let keys = Keys::derive(&request.secret);
-        let identity =
-            Identity { request: request.fingerprint(&keys), credential: request.credential(&keys) };
-        let key = LedgerKey::new(&request.endpoint.normalized(), &request.client_id);
+        let identity = credentials.now().identity;
         let renewal = Renewal {
             name: name.into(),
             cell: Cell::new(store, key),
-            keys,
-            identity,
-            request,
-            quota: self.quota,
+            credentials,
+            dpop,
+            metadata: Found::default(),
+            insecure_loopback: self.insecure_loopback,
+            gives_jwts: self.profile.gives_jwts,
+            warned: advice::Once::new(),
+            quota,
             quota_refusals,
             transport,
             clock: clock.clone(),
@@ -230,21 +259,36 @@ impl Builder {
         Ok(Authenticator::new(renewal, clock, origins, jitter, copies, is_system_clock))
     }
 
-    fn bound_origins(&mut self, audience: Option<&str>) -> Result<Origins, ConfigError> {
+    fn bound_origins(&mut self, parameters: &Parameters) -> Result<Origins, ConfigError> {
+        let parse = |field, text: &str| {
+            HttpUrl::parse(field, text, self.insecure_loopback).map(|url| Origin::of_url(&url))
+        };
         let named = mem::take(&mut self.origins);
         if !named.is_empty() {
-            let parse = |text: String| HttpUrl::parse("origin", &text, self.insecure_loopback);
-            let origins = named.into_iter().map(|text| parse(text).map(|url| Origin::of_url(&url)));
+            let origins = named.iter().map(|text| parse("origin", text));
             return origins.collect::<Result<_, _>>().map(Origins::new);
         }
-        let Some(audience) = audience.filter(|audience| audience.contains("://")) else {
-            return Err(ConfigError::new(
-                "origin",
-                "is missing: the audience is no URL, so say where the token may be sent, such as https://api.example",
-            ));
-        };
-        let url = HttpUrl::parse("audience", audience, self.insecure_loopback)?;
-        Ok(Origins::new(vec![Origin::of_url(&url)]))
+        if let Some(audience) = parameters.audience.as_deref() {
+            if audience.contains("://") {
+                return Ok(Origins::new(vec![parse("audience", audience)?]));
+            }
+        } else {
+            let is_http = |resource: &&String| {
+                resource.split_once("://").is_some_and(|(scheme, _)| {
+                    scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http")
+                })
+            };
+            let resources = parameters.resources.iter().filter(is_http);
+            let origins: Vec<_> =
+                resources.map(|text| parse("resource", text)).collect::<Result<_, _>>()?;
+            if !origins.is_empty() {
+                return Ok(Origins::new(origins));
+            }
+        }
+        Err(ConfigError::new(
+            "origin",
+            "is missing: the audience is no URL, so say where the token may be sent, such as https://api.example",
+        ))
     }
 }
 

@@ -7,12 +7,15 @@ use std::time::SystemTime;
 
 use crate::clock::Timestamp;
 use crate::failure::{Failure, FailureKind};
+use crate::jose::SignError;
 
 /// Why there is no token for a request.
 ///
 /// All callers that waited for one token request share one error, so it is cheap to clone. It says what happened, which
 /// credential it happened to (by name), and when the next attempt may be made; ask its predicates rather than its text.
-/// It holds no secret, no token and nothing that an issuer wrote.
+/// It holds no secret and no token. Of what an issuer wrote it holds the error code and the `error_description` of a refusal
+/// (RFC 6749 §5.2): in quotation marks, escaped, cut at 256 characters, and with `[redacted]` in the place
+/// of whatever was secret in the request or looks like a JWT.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -34,6 +37,12 @@ enum Kind {
     RefusedAgain,
     /// The store cannot be read or written, or holds what cannot be trusted.
     Store,
+    /// The issuer's metadata cannot be had, or does not suit this client; whether that may pass.
+    Discovery { passes: bool },
+    /// The token cannot be presented: a proof cannot be signed.
+    Proof,
+    /// An explicit call for a user's own tools failed.
+    Tool,
     /// There is no tokio runtime to send with.
     Runtime,
     /// The request does not say where it goes.
@@ -72,6 +81,24 @@ impl Error {
         source: Option<Arc<dyn StdError + Send + Sync>>,
     ) -> Self {
         Self::build(Kind::Store, credential, message, None, source)
+    }
+
+    pub(crate) fn discovery(
+        credential: Arc<str>,
+        message: String,
+        retry_at: Option<Timestamp>,
+    ) -> Self {
+        let passes = retry_at.is_some();
+        Self::build(Kind::Discovery { passes }, credential, message, retry_at, None)
+    }
+
+    pub(crate) fn proof(credential: Arc<str>, error: SignError) -> Self {
+        let message = format!("the proof for the request cannot be signed: {error}");
+        Self::build(Kind::Proof, credential, message, None, Some(Arc::new(error)))
+    }
+
+    pub(crate) fn tool(credential: Arc<str>, message: String) -> Self {
+        Self::build(Kind::Tool, credential, message, None, None)
     }
 
     pub(crate) fn runtime(credential: Arc<str>, message: &str) -> Self {
@@ -120,7 +147,10 @@ impl Error {
         match self.0.kind {
             Kind::Quota | Kind::Store => true,
             Kind::Failed(failure) => failure.is_transient(),
-            Kind::RefusedAgain | Kind::Runtime | Kind::RelativeUri => false,
+            Kind::Discovery { passes } => passes,
+            Kind::Proof | Kind::Tool | Kind::RefusedAgain | Kind::Runtime | Kind::RelativeUri => {
+                false
+            }
         }
     }
 
@@ -157,6 +187,23 @@ impl Error {
         self.0.kind == Kind::Failed(FailureKind::NotSent)
     }
 
+    /// Whether the issuer's metadata is at fault (RFC 8414): it cannot be had, is not the issuer's, or says that the issuer does not
+    /// take what this client would send. Nothing was spent.
+    pub fn is_discovery(&self) -> bool {
+        matches!(self.0.kind, Kind::Discovery { .. })
+    }
+
+    /// Whether the proof for a request cannot be signed (RFC 9449 §4).
+    pub fn is_proof(&self) -> bool {
+        self.0.kind == Kind::Proof
+    }
+
+    /// Whether a call of [`Authenticator::introspect`](crate::Authenticator::introspect) or
+    /// [`revoke`](crate::Authenticator::revoke) failed at the issuer.
+    pub fn is_tool(&self) -> bool {
+        self.0.kind == Kind::Tool
+    }
+
     /// Whether the store is at fault: without it nothing is spent.
     pub fn is_store(&self) -> bool {
         self.0.kind == Kind::Store
@@ -170,7 +217,8 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no token for credential `{}`: {}", self.0.credential, self.0.message)?;
+        let what = if self.0.kind == Kind::Tool { "credential" } else { "no token for credential" };
+        write!(f, "{what} `{}`: {}", self.0.credential, self.0.message)?;
         match self.0.retry_at {
             Some(at) => write!(f, " (next attempt: {at})"),
             None => Ok(()),

@@ -1,4 +1,4 @@
-//! What a token request can come to when it does not come to a token, and whom that concerns.
+//! What a token request can come to when it does not come to a token. What follows from that is in `answers.rs`.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -17,6 +17,8 @@ pub(crate) enum FailureKind {
     InvalidClient,
     /// The issuer understands the request and refuses it: scope, audience, grant.
     Rejected,
+    /// The issuer wants a nonce of its own in the proof (RFC 9449 §8), and has given one.
+    NonceRequired,
     /// The issuer says that it cannot answer now.
     Unavailable,
     /// The token endpoint answered with a redirect, which is never followed.
@@ -53,60 +55,31 @@ pub(crate) enum Scope {
     Request,
 }
 
-impl FailureKind {
-    pub(crate) fn scope(self) -> Scope {
-        match self {
-            Self::InvalidClient => Scope::Credential,
-            Self::Rejected | Self::Unusable | Self::ShortLived => Scope::Request,
-            Self::OverQuota
-            | Self::Unavailable
-            | Self::Redirect
-            | Self::Junk
-            | Self::Timeout
-            | Self::Transport
-            | Self::NotSent
-            | Self::Lost
-            | Self::Panicked
-            | Self::Other => Scope::Issuer,
-        }
-    }
-
-    /// Whether the same request may succeed later with nothing changed on this side.
-    pub(crate) fn is_transient(self) -> bool {
-        match self {
-            Self::OverQuota
-            | Self::Unavailable
-            | Self::Junk
-            | Self::ShortLived
-            | Self::Timeout
-            | Self::Transport
-            | Self::NotSent
-            | Self::Lost
-            | Self::Panicked
-            | Self::Other => true,
-            Self::InvalidClient | Self::Rejected | Self::Redirect | Self::Unusable => false,
-        }
-    }
-}
-
 /// One failure: its kind, words that are safe to print, and what the issuer said about when to come back.
 #[derive(Clone)]
 pub(crate) struct Failure {
     pub(crate) kind: FailureKind,
-    /// Written by this crate, never copied from an answer.
+    /// Written by this crate, but for what it quotes of the issuer's refusal: escaped, cut, and without what was secret in
+    /// the request.
     pub(crate) detail: String,
     pub(crate) retry_after: Option<Duration>,
+    /// Whether the status was 401: the secret may be wrong, whatever the code says.
+    pub(crate) is_unauthorized: bool,
+    /// Whether the credential can change without a sign of it here, as a certificate does: no reason then to hold it for a day.
+    pub(crate) changes_unseen: bool,
     pub(crate) source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Failure {
     pub(crate) fn new(kind: FailureKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), retry_after: None, source: None }
-    }
-
-    pub(crate) fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
-        self.retry_after = retry_after;
-        self
+        Self {
+            kind,
+            detail: detail.into(),
+            retry_after: None,
+            is_unauthorized: false,
+            changes_unseen: false,
+            source: None,
+        }
     }
 
     pub(crate) fn with_source(mut self, source: Option<Arc<dyn StdError + Send + Sync>>) -> Self {

@@ -16,6 +16,9 @@ const IN_A_ROW: Duration = Duration::from_secs(600);
 /// stands all the same.
 const KEPT: usize = 64;
 
+/// What is left of a hold's words where a record has no room for them, in bytes.
+const SHORT: usize = 96;
+
 /// A hold that another boot dated this far into the future was set by a clock that was wrong.
 const WRONG_CLOCK: Duration = Duration::from_secs(60);
 
@@ -172,6 +175,21 @@ impl Holds {
         let stays = |hold: &Hold| hold.kind != FailureKind::Lost;
         self.issuer.all = self.issuer.all.take().filter(|hold| stays(hold));
         self.issuer.proactive = self.issuer.proactive.take().filter(|hold| stays(hold));
+    }
+
+    /// Cuts long words; whether there were any.
+    pub(crate) fn shorten(&mut self) -> bool {
+        let slots = [&mut self.issuer].into_iter();
+        let slots = slots.chain(self.credentials.values_mut()).chain(self.requests.values_mut());
+        let holds = slots.flat_map(|slot| slot.all.iter_mut().chain(&mut slot.proactive));
+        let long = holds.filter(|hold| hold.detail.len() > SHORT);
+        let cut = long.map(|hold| {
+            let room =
+                (0..=SHORT - '…'.len_utf8()).rev().find(|&at| hold.detail.is_char_boundary(at));
+            hold.detail.truncate(room.unwrap_or(0));
+            hold.detail.push('…');
+        });
+        cut.count() > 0
     }
 
     /// Forgets what is over, so that the record does not grow with every secret and scope that was ever tried. The issuer's

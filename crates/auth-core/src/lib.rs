@@ -47,6 +47,8 @@
 //! [`Store`], a versioned cell. Whoever needs a token reads the cell, and adopts what another has fetched, waits for a
 //! request that is under way, or writes down a spend and then sends.
 
+mod advice;
+mod answers;
 mod authenticator;
 mod cell;
 mod clock;
@@ -55,22 +57,31 @@ mod credentials;
 mod error;
 mod failure;
 mod fingerprint;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hold;
 mod id;
+mod jose;
 mod jwt;
 mod lifetime;
 mod origin;
 mod per_cpu;
+mod possession;
+mod preflight;
+mod profile;
 mod quota;
 mod record;
 mod renewal;
 mod seal;
 mod secret;
 mod shared;
+mod source;
 mod status;
 mod store;
 mod sync;
 mod token;
+mod tools;
 mod wire;
 
 pub use self::authenticator::Authenticator;
@@ -78,13 +89,18 @@ pub use self::authenticator::Authenticator;
 pub use self::clock::fake::TokioClock;
 pub use self::clock::{BootTime, Clock, Now, SystemClock, Timestamp};
 pub use self::config::Builder;
-pub use self::credentials::ClientCredentials;
+pub use self::credentials::{AssertionAudience, ClientCredentials};
 pub use self::error::{ConfigError, Error};
 pub use self::id::BootId;
+#[cfg(feature = "ring")]
+pub use self::jose::{Algorithm, KeyError, SigningKey};
+pub use self::jose::{PublicJwk, SignError, Signer};
 pub use self::origin::{Origin, Target};
 pub use self::per_cpu::{Apart, PerCpu};
+pub use self::profile::Profile;
 pub use self::quota::{Calendar, Quota, Window};
 pub use self::secret::ClientSecret;
+pub use self::source::SecretSource;
 pub use self::status::{Status, TokenStatus, WindowStatus};
 #[cfg(any(test, feature = "test-util"))]
 pub use self::store::conformance;
@@ -96,4 +112,5 @@ pub use self::store::{FileStore, state_directory};
 #[cfg(any(feature = "loom", feature = "shuttle"))]
 pub use self::sync::drop_this_task;
 pub use self::token::{Authorization, Generation};
-pub use self::wire::{ClientAuth, LONGEST_ANSWER, Transport, TransportError};
+pub use self::wire::introspection::Introspection;
+pub use self::wire::{ClientAuth, Discovery, LONGEST_ANSWER, Transport, TransportError};

@@ -66,12 +66,12 @@ impl Origin {
         }
     }
 
-    fn scheme(&self) -> &'static str {
+    pub(crate) fn scheme(&self) -> &'static str {
         if self.https { "https" } else { "http" }
     }
 
     /// As it is usually written.
-    fn authority(&self) -> String {
+    pub(crate) fn authority(&self) -> String {
         let own = if self.https { 443 } else { 80 };
         if self.port == own { self.host.clone() } else { format!("{}:{}", self.host, self.port) }
     }
@@ -177,6 +177,18 @@ impl Origins {
     #[inline]
     pub(crate) fn of_parts(&self, scheme: &str, host: &str, port: Option<u16>) -> Option<&Origin> {
         self.find(Parts::new(scheme, host, port)?)
+    }
+
+    /// The place of a URI's origin among these.
+    pub(crate) fn position(&self, uri: &Uri) -> Option<usize> {
+        let (scheme, authority) = uri.scheme_str().zip(uri.authority())?;
+        let parts = Parts::of(scheme, authority.as_str())?;
+        self.sorted.binary_search_by(|origin| origin.order(parts)).ok()
+    }
+
+    /// The place of this origin among these.
+    pub(crate) fn position_of(&self, origin: &Origin) -> Option<usize> {
+        self.sorted.binary_search_by(|other| other.order(origin.parts())).ok()
     }
 
     #[inline]

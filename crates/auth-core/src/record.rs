@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::answers::{self, Fault, Pause};
 use crate::clock::{Now, Timestamp};
 use crate::failure::{Failure, FailureKind, Scope};
 use crate::fingerprint::Fingerprint;
@@ -25,14 +26,8 @@ const SCHEMA: u32 = 1;
 /// The longest time to live of a flight that is believed.
 const LONGEST_FLIGHT: Duration = Duration::from_secs(120);
 
-/// How long an `invalid_client` stands: one attempt a day, unless the credential changes.
-const CREDENTIAL_HOLD: Duration = Duration::from_secs(24 * 60 * 60);
-
 /// Tokens that live shorter than this count as failures where there is a quota: they are used, and the next one is paced.
 const SHORTEST: Duration = Duration::from_secs(60);
-
-/// The shortest hold after a request that may have left.
-const SHORTEST_HOLD: Duration = Duration::from_secs(5);
 
 /// No record is longer than this, but for what a newer version keeps in it.
 const LONGEST_RECORD: usize = 256 * 1024;
@@ -178,12 +173,19 @@ impl Record {
         Ok(record)
     }
 
-    /// Where there is no room for all tokens, those go that end first: they can be had again, and what was spent cannot.
+    /// Where there is no room for all, the words of the holds are cut, and then those tokens go that end first: they can be
+    /// had again, and what was spent cannot.
     pub(crate) fn encode(&mut self) -> Vec<u8> {
         loop {
             let bytes = serde_json::to_vec(self).expect("string keys and plain values only");
             let mut over = bytes.len().saturating_sub(LONGEST_RECORD);
-            if over == 0 || self.tokens.is_empty() {
+            if over == 0 {
+                return bytes;
+            }
+            if self.holds.shorten() {
+                continue;
+            }
+            if self.tokens.is_empty() {
                 return bytes;
             }
             while over > 0 {
@@ -230,9 +232,9 @@ impl Record {
                 let Terms { quota, .. } = terms;
                 let lifetime = token.lifetime_ms;
                 let detail = format!(
-                    "the issuer's tokens live {lifetime} ms, and the quota is {quota}: it cannot keep up"
+                    "the issuer's tokens live {lifetime} ms, and the quota ({quota}) cannot keep up"
                 );
-                let failure = Failure::new(FailureKind::ShortLived, detail);
+                let failure = Fault::ShortLived.failure(detail);
                 self.close(flight, terms.identity.request, Outcome::Failed(failure.kind));
                 self.hold_back(&failure, sent, cause, terms);
             }
@@ -245,7 +247,7 @@ impl Record {
         }
     }
 
-    /// The flight brought no token: sets the hold that its kind asks for, and says until when.
+    /// The flight brought no token: sets the hold that its kind asks for, if it asks for one, and says until when.
     pub(crate) fn settle_failure(
         &mut self,
         flight: FlightId,
@@ -254,10 +256,10 @@ impl Record {
     ) -> Option<Timestamp> {
         let (sent, cause) =
             self.close(flight, terms.identity.request, Outcome::Failed(failure.kind))?;
-        if failure.kind == FailureKind::NotSent {
+        if !failure.kind.consequence().is_spent {
             self.ledger.give_back(flight);
         }
-        Some(self.hold_back(failure, sent, cause, terms))
+        self.hold_back(failure, sent, cause, terms)
     }
 
     /// Gives a flight up whose process did not report. Its unit stays spent. `gone` says that the process is known to have
@@ -266,7 +268,7 @@ impl Record {
         let first = self.streak(Scope::Issuer, terms.identity, Cause::Expiring).is_empty();
         if !(gone && first) {
             let ended = "the process that asked for a token ended before it had one";
-            self.settle_failure(flight, &Failure::new(FailureKind::Lost, ended), terms);
+            self.settle_failure(flight, &Fault::Lost.failure(ended), terms);
         }
         // Also when the spend itself is gone: the flight must not be waited for again.
         self.close(flight, terms.identity.request, Outcome::Failed(FailureKind::Lost));
@@ -285,22 +287,26 @@ impl Record {
         self.holds.stopping(identity, cause.is_proactive(), now)
     }
 
-    /// Sets the hold that follows a failure of a request that was decided at `sent`; until when it lasts.
+    /// Sets the hold that follows a failure of a request that was decided at `sent`; until when it lasts, if there is one.
     fn hold_back(
         &mut self,
         failure: &Failure,
         sent: Timestamp,
         cause: Cause,
         terms: &Terms<'_>,
-    ) -> Timestamp {
+    ) -> Option<Timestamp> {
         let Terms { identity, quota, now, .. } = *terms;
+        let (scope, mut pause) = failure.kind.consequence().hold?;
+        if failure.changes_unseen && pause == Pause::Day {
+            pause = Pause::Pace;
+        }
         let unsent = self.holds.unsent(now).saturating_add(1);
-        let mut until = match failure.kind {
-            FailureKind::NotSent => now.wall + pace::unsent_gap(unsent),
-            FailureKind::InvalidClient => sent + CREDENTIAL_HOLD,
+        let mut until = match pause {
+            Pause::Unsent => now.wall + pace::unsent_gap(unsent),
+            Pause::Day => sent + answers::DAY,
             // A request that took long to fail leaves a pause all the same.
-            kind => {
-                (sent + self.gap(kind.scope(), cause, sent, terms)).max(now.wall + SHORTEST_HOLD)
+            Pause::Pace => {
+                (sent + self.gap(scope, cause, sent, terms)).max(now.wall + answers::SHORTEST_HOLD)
             }
         };
         if let Some(asked) = failure.retry_after {
@@ -308,14 +314,14 @@ impl Record {
             until = until.max(now.wall + asked.min(longest.max(LONGEST_WORD)));
         }
         // The issuer's word and a refused secret stop everybody; the pace of renewals stops renewals.
-        let proactive = cause.is_proactive()
-            && failure.retry_after.is_none()
-            && failure.kind != FailureKind::InvalidClient;
+        let proactive =
+            cause.is_proactive() && failure.retry_after.is_none() && pause != Pause::Day;
         let mut hold = Hold::new(failure.kind, failure.detail.clone(), until, now);
-        hold.unsent = if failure.kind == FailureKind::NotSent { unsent } else { 0 };
-        self.holds.set(failure.kind.scope(), identity, proactive, hold, now);
+        hold.unsent = if pause == Pause::Unsent { unsent } else { 0 };
+        self.holds.set(scope, identity, proactive, hold, now);
         // A hold of another request may last longer.
-        self.holds.stopping(identity, proactive, now).map_or(until, |(_, end)| end.max(until))
+        let stopping = self.holds.stopping(identity, proactive, now);
+        Some(stopping.map_or(until, |(_, end)| end.max(until)))
     }
 
     /// Ends a flight; when it was decided, and what for.

@@ -1,4 +1,4 @@
-//! Keys derived from the client's own secret: one to name things without telling what they are, one to seal tokens at rest.
+//! Keys derived from the client's own secret or private key: one to name things without telling what they are, one to seal tokens at rest.
 //!
 //! Whoever may fetch a token holds the secret, and may therefore also read the tokens that others fetched with it. Nobody
 //! else can.
@@ -16,7 +16,6 @@ use zeroize::Zeroizing;
 use crate::fingerprint::Fingerprint;
 use crate::id::random_bytes;
 use crate::record::StoredToken;
-use crate::secret::ClientSecret;
 use crate::token::AccessToken;
 
 const NONCE: usize = 24;
@@ -30,8 +29,8 @@ pub(crate) struct Keys {
 
 impl Keys {
     /// HKDF-SHA-256 (RFC 5869) over the secret, one output for each use.
-    pub(crate) fn derive(secret: &ClientSecret) -> Self {
-        let hkdf = Hkdf::<Sha256>::new(Some(b"auth-core 1"), secret.expose().as_bytes());
+    pub(crate) fn derive(secret: &[u8]) -> Self {
+        let hkdf = Hkdf::<Sha256>::new(Some(b"auth-core 1"), secret);
         let expand = |info: &[u8]| {
             let mut key = Zeroizing::new([0; 32]);
             hkdf.expand(info, &mut *key).expect("HKDF-SHA-256 gives up to 8160 bytes");
@@ -117,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_sealed_token_opens_only_in_its_place() {
-        let keys = Keys::derive(&ClientSecret::new("a secret"));
+        let keys = Keys::derive(b"a secret");
         let (here, there) = (Fingerprint::of(b"here"), Fingerprint::of(b"there"));
         let token = AccessToken::parse("abc.def".to_owned()).unwrap();
         let mut stored = StoredToken {
@@ -132,7 +131,7 @@ mod tests {
         assert_eq!(keys.open("ledger", here, &stored).unwrap().expose(), "abc.def");
         assert!(keys.open("other", here, &stored).is_none());
         assert!(keys.open("ledger", there, &stored).is_none());
-        assert!(Keys::derive(&ClientSecret::new("b")).open("ledger", here, &stored).is_none());
+        assert!(Keys::derive(b"b").open("ledger", here, &stored).is_none());
         stored.lifetime_ms += 1;
         assert!(keys.open("ledger", here, &stored).is_none());
     }

@@ -32,6 +32,11 @@ impl ClientSecret {
         self.expose().len() < 22
     }
 
+    /// Whether the two are the same.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
+
     /// The text itself, for the one place that sends it.
     pub(crate) fn expose(&self) -> &str {
         self.0.expose_secret()

@@ -14,7 +14,7 @@ use crate::renewal::flight::{Flights, Landing, Ticket, Wish};
 use crate::renewal::plan::{Current, Need};
 use crate::renewal::{Acquired, Renewal};
 use crate::sync::{Mutex, MutexGuard, PoisonError, Published};
-use crate::token::{Authorization, Freshness, Generation, Snapshot};
+use crate::token::{Authorization, Freshness, Generation, Scheme, Snapshot};
 
 /// How many refused tokens are remembered. A refused token is replaced by a newer one, so the last few are enough.
 const REFUSED_KEPT: usize = 16;
@@ -47,6 +47,16 @@ const MANY: usize = 64;
 struct Slow {
     refused: Vec<TokenId>,
     last_error: Option<Error>,
+}
+
+impl Slow {
+    fn refuse(&mut self, id: TokenId) {
+        if !self.refused.contains(&id) {
+            self.refused.push(id);
+            let surplus = self.refused.len().saturating_sub(REFUSED_KEPT);
+            self.refused.drain(..surplus);
+        }
+    }
 }
 
 impl Shared {
@@ -154,13 +164,15 @@ impl Shared {
             (Wish::After(refused), Some(_)) => (generation == refused, Cause::Refused),
             (Wish::Manual(present), Some(_)) => (generation == present, Cause::Manual),
         };
+        let token = snapshot.as_ref().and_then(|snapshot| snapshot.token());
         let current = snapshot.map(|snapshot| Current {
             id: snapshot.id,
             cause: snapshot.cause,
             sent: snapshot.sent,
             expires_at: snapshot.expires_at,
         });
-        needed.then(|| (Need { cause, current, refused: slow.refused.clone() }, generation))
+        let refused = slow.refused.clone();
+        needed.then(|| (Need { cause, current, refused, token }, generation))
     }
 
     /// Puts a token to use; whether it was. A flight that was given up may come late: it does not take the place of what came
@@ -175,8 +187,11 @@ impl Shared {
             return false;
         }
         let Acquired { token, provenance, .. } = acquired;
-        let snapshot = Snapshot::new(token, last.next(), provenance, self.jitter, copies, now);
-        let (generation, expires_at) = (snapshot.generation, snapshot.expires_at);
+        let scheme = if self.renewal.dpop.is_some() { Scheme::Dpop } else { Scheme::Bearer };
+        let generation = last.next();
+        let snapshot =
+            Snapshot::new(token, scheme, generation, provenance, self.jitter, copies, now);
+        let expires_at = snapshot.expires_at;
         slow.last_error = None;
         self.snapshot.store(Some(Arc::new(snapshot)));
         // A subscriber may be slow, or ask this authenticator something.
@@ -229,13 +244,20 @@ impl Shared {
         else {
             return false;
         };
-        if !slow.refused.contains(&snapshot.id) {
-            slow.refused.push(snapshot.id);
-            let surplus = slow.refused.len().saturating_sub(REFUSED_KEPT);
-            slow.refused.drain(..surplus);
-        }
+        slow.refuse(snapshot.id);
         self.snapshot.store(Some(Arc::new(snapshot.as_suspect())));
         true
+    }
+
+    /// The token was revoked: nobody is served with it any more, and it is not adopted again.
+    pub(crate) fn give_up(&self, revoked: &Snapshot) {
+        let mut slow = self.lock();
+        slow.refuse(revoked.id);
+        let present = self.snapshot.load_full();
+        if let Some(present) = present.filter(|present| present.id == revoked.id) {
+            // Kept as one that has expired, so that generations go on from it.
+            self.snapshot.store(Some(Arc::new(present.ended())));
+        }
     }
 
     /// Nothing will come of the suspicion: the same was refused a moment ago.

@@ -44,10 +44,11 @@ impl AccessToken {
         &self.0
     }
 
-    /// `Bearer …`, in this many copies.
-    fn header(&self, copies: usize) -> Header {
-        let mut text = Zeroizing::new(Vec::with_capacity("Bearer ".len() + self.0.len()));
-        text.extend_from_slice(b"Bearer ");
+    /// `Bearer …` or `DPoP …`, in this many copies.
+    fn header(&self, scheme: Scheme, copies: usize) -> Header {
+        let scheme = scheme.prefix();
+        let mut text = Zeroizing::new(Vec::with_capacity(scheme.len() + self.0.len()));
+        text.extend_from_slice(scheme.as_bytes());
         text.extend_from_slice(self.0.as_bytes());
         Header::of_text(text, copies).expect("the grammar allows only visible ASCII")
     }
@@ -56,6 +57,24 @@ impl AccessToken {
 impl fmt::Debug for AccessToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AccessToken(..)")
+    }
+}
+
+/// How a token is presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    /// RFC 6750 §2.1.
+    Bearer,
+    /// With a proof beside it (RFC 9449 §7.1).
+    Dpop,
+}
+
+impl Scheme {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer ",
+            Self::Dpop => "DPoP ",
+        }
     }
 }
 
@@ -163,6 +182,7 @@ impl Snapshot {
     /// `jitter` in 0..=1 places the renewal between 80 and 90 % of the lifetime; `copies` of the header are made.
     pub(crate) fn new(
         token: &AccessToken,
+        scheme: Scheme,
         generation: Generation,
         from: &Provenance,
         jitter: f64,
@@ -174,7 +194,7 @@ impl Snapshot {
             from.lifetime.expires_at(from.sent).min(from.lifetime.expires_at(now.wall));
         let due = from.lifetime.renew_at(from.sent, jitter).min(expires_at);
         Self {
-            header: token.header(copies),
+            header: token.header(scheme, copies),
             generation,
             id: from.id,
             cause: from.cause,
@@ -231,8 +251,7 @@ impl Snapshot {
 
     /// The token itself.
     pub(crate) fn token(&self) -> Option<AccessToken> {
-        let text = self.header.get().to_str().ok()?.strip_prefix("Bearer ")?;
-        AccessToken::parse(text.to_owned()).ok()
+        AccessToken::parse(token_of(self.header.get())?.to_owned()).ok()
     }
 
     /// The same, for a future that is ready at once.
@@ -278,9 +297,22 @@ impl Snapshot {
         Self { suspect: false, renew_at: self.due, ..self.clone() }
     }
 
+    /// The same token, over before its time.
+    pub(crate) fn ended(&self) -> Self {
+        let never = Timestamp::from_secs(0);
+        let expires_boot = BootTime { millis: 0, ..self.expires_boot };
+        Self { expires_at: never, due: never, renew_at: never, expires_boot, ..self.clone() }
+    }
+
     pub(crate) fn renews_in(&self, now: Timestamp) -> Duration {
         self.renew_at.saturating_since(now)
     }
+}
+
+/// The token in the value of an `Authorization` header.
+pub(crate) fn token_of(header: &HeaderValue) -> Option<&str> {
+    let (_, token) = header.to_str().ok()?.split_once(' ')?;
+    Some(token)
 }
 
 impl fmt::Debug for Snapshot {
@@ -316,7 +348,7 @@ mod tests {
         #[test]
         fn what_passes_makes_a_sensitive_header(token in any::<String>()) {
             if let Ok(parsed) = AccessToken::parse(token.clone()) {
-                let header = parsed.header(2).get().clone();
+                let header = parsed.header(Scheme::Bearer, 2).get().clone();
                 prop_assert!(header.is_sensitive());
                 prop_assert_eq!(header.to_str().unwrap(), format!("Bearer {token}"));
                 prop_assert_eq!(format!("{parsed:?} {header:?}"), "AccessToken(..) Sensitive");

@@ -9,7 +9,7 @@ use std::time::Duration;
 pub(crate) const FIRST_GAP: Duration = Duration::from_secs(30);
 
 /// The shortest and the longest wait after a request that never left: it costs nothing.
-const UNSENT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+pub(crate) const UNSENT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// The gap after failure `k` (from 1) of a streak that began with `open` units to last for `horizon`.
 pub(crate) fn gap(k: u32, open: u32, horizon: Duration) -> Duration {

@@ -108,8 +108,10 @@ fn expiry_begins_a_streak_of_its_own_with_one_attempt_at_once() {
 fn the_issuers_word_to_a_renewal_stops_everybody() {
     let mut world = World::new();
     let flight = world.begin(0, Cause::Expiring);
-    let failure =
-        Failure::new(FailureKind::OverQuota, "x").with_retry_after(Some(Duration::from_secs(7200)));
+    let failure = Failure {
+        retry_after: Some(Duration::from_secs(7200)),
+        ..Failure::new(FailureKind::OverQuota, "x")
+    };
     let terms = Terms {
         identity: world.identity,
         quota: &world.quota,
@@ -243,5 +245,20 @@ fn a_token_whose_spend_a_new_record_does_not_know_is_kept_for_others() {
     world.record = Record::new();
     world.brings(flight, 2, token(1, 3600));
     assert_eq!(world.record.tokens.len(), 1);
+    assert!(world.record.flights.is_empty());
+}
+
+#[test]
+fn a_nonce_that_is_asked_for_costs_its_unit_and_holds_nobody_back() {
+    let mut world = World::new();
+    let flight = world.begin(0, Cause::Start);
+    let terms =
+        Terms { identity: world.identity, quota: &world.quota, expires_at: None, now: at(1) };
+    let failure = Failure::new(FailureKind::NonceRequired, "x");
+    assert_eq!(world.record.settle_failure(flight, &failure, &terms), None);
+    for cause in [Cause::Start, Cause::Expiring] {
+        assert!(!world.is_held(1, cause));
+    }
+    assert_eq!(world.record.ledger.usage(&world.quota, at(1))[0].spent, 1);
     assert!(world.record.flights.is_empty());
 }

@@ -1,7 +1,7 @@
 //! A new record in the place of one that cannot be used any more.
 
+use super::means::Renewal;
 use super::outcome::Acquired;
-use super::run::Renewal;
 use crate::error::Error;
 use crate::quota::window::LARGEST_LIMIT;
 use crate::record::Record;
@@ -24,7 +24,8 @@ impl Renewal {
             !snapshot.suspect && snapshot.freshness_at(now) != Freshness::Expired
         });
         if let Some(acquired) = alive.and_then(Acquired::again) {
-            record.tokens.insert(self.identity.request, self.sealed(&acquired));
+            let credential = self.credentials.now();
+            record.tokens.insert(credential.identity.request, self.sealed(&credential, &acquired));
         }
         let replaced = self.cell.replace(&mut record, now.wall).await;
         replaced.map_err(|error| self.store_error(error))?;

@@ -9,14 +9,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 
+use crate::answers::Fault;
 use crate::clock::{BootTime, Clock};
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::sync::timeout;
 use crate::wire::{Transport, TransportError, TransportErrorKind};
 
 /// Sends `request` once. `decided` is when its unit was written down; `deadline` counts from then, by the boot clock, since a
 /// timer stands still while the machine is suspended, and a request must not leave after its unit has left the window.
-pub(super) async fn exchange(
+pub(crate) async fn exchange(
     transport: &dyn Transport,
     request: Request<Bytes>,
     clock: &dyn Clock,
@@ -30,7 +31,7 @@ pub(super) async fn exchange(
     let first = left();
     if first.is_zero() {
         let late = "the store took so long to write the request down that there was no time left to send it";
-        return Err(Failure::new(FailureKind::Timeout, late));
+        return Err(Fault::TooLate.failure(late));
     }
     let mut send = pin!(async { transport.send(request, first).await });
     let guarded = poll_fn(|cx| {
@@ -40,10 +41,7 @@ pub(super) async fn exchange(
         // A transport that panics must cost one request and an error, not the flight of everybody else.
         match catch_unwind(AssertUnwindSafe(|| send.as_mut().poll(cx))) {
             Ok(poll) => poll.map(|result| result.map_err(failure)),
-            Err(_) => {
-                let bug = "the transport panicked; this is a bug in it";
-                Poll::Ready(Err(Failure::new(FailureKind::Panicked, bug)))
-            }
+            Err(_) => Poll::Ready(Err(Fault::Panicked.failure(Fault::Panicked.words()))),
         }
     });
     timeout(first, guarded).await.unwrap_or_else(|_| Err(late(deadline)))
@@ -51,18 +49,15 @@ pub(super) async fn exchange(
 
 fn late(deadline: Duration) -> Failure {
     let millis = deadline.as_millis();
-    Failure::new(
-        FailureKind::Timeout,
-        format!("the issuer gave no whole answer within {millis} ms"),
-    )
+    Fault::Timeout.failure(format_args!("the issuer gave no whole answer within {millis} ms"))
 }
 
 fn failure(error: TransportError) -> Failure {
-    let kind = match error.kind {
-        TransportErrorKind::NotSent => FailureKind::NotSent,
-        TransportErrorKind::InDoubt => FailureKind::Transport,
-        TransportErrorKind::BodyTooLong => FailureKind::Junk,
-        TransportErrorKind::Timeout => FailureKind::Timeout,
+    let fault = match error.kind {
+        TransportErrorKind::NotSent => Fault::NotSent,
+        TransportErrorKind::InDoubt => Fault::InDoubt,
+        TransportErrorKind::BodyTooLong => Fault::TooLong,
+        TransportErrorKind::Timeout => Fault::Timeout,
     };
-    Failure::new(kind, error.to_string()).with_source(error.source)
+    fault.failure(&error).with_source(error.source)
 }

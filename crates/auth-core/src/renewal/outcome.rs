@@ -54,6 +54,8 @@ impl Acquired {
 #[derive(Clone, Debug)]
 pub(crate) struct Settlement {
     pub(super) spend: Spend,
+    /// Of the credential that it was sent with, which may have been rotated since.
+    pub(super) identity: Identity,
     /// When it ended: what the issuer said counts from then, however long the store took.
     pub(super) ended: Now,
     pub(super) outcome: Result<StoredToken, Failure>,
@@ -65,13 +67,9 @@ pub(crate) struct Settlement {
 
 impl Settlement {
     /// Until when a failure holds others back. Applying it twice leaves the same record.
-    pub(super) fn apply(
-        &self,
-        record: &mut Record,
-        identity: Identity,
-        quota: &Quota,
-    ) -> Option<Timestamp> {
-        let terms = Terms { identity, quota, expires_at: self.expires_at, now: self.ended };
+    pub(super) fn apply(&self, record: &mut Record, quota: &Quota) -> Option<Timestamp> {
+        let terms =
+            Terms { identity: self.identity, quota, expires_at: self.expires_at, now: self.ended };
         let refused = |failure: &Failure| failure.kind == FailureKind::OverQuota;
         let refused = self.outcome.as_ref().is_err_and(refused);
         record.heed(self.spend.id, &self.said, refused, &terms);

@@ -8,6 +8,7 @@ use crate::id::{FlightId, TokenId};
 use crate::quota::exhausted::Exhausted;
 use crate::quota::{Cause, Quota};
 use crate::record::{Flight, Record, StoredToken};
+use crate::token::AccessToken;
 
 /// A request that answered a refusal is followed by no other for this long, whether it brought a token or not.
 const REFUSED_AGAIN: Duration = Duration::from_secs(60 * 60);
@@ -20,6 +21,8 @@ pub(crate) struct Need {
     pub(crate) current: Option<Current>,
     /// Tokens that an API refused: none of them is adopted again.
     pub(crate) refused: Vec<TokenId>,
+    /// The token at hand itself, since an issuer may repeat it.
+    pub(crate) token: Option<AccessToken>,
 }
 
 /// The token at hand.
@@ -109,7 +112,8 @@ impl Need {
             Some(current) if current.id == token.id => false,
             Some(current) => {
                 token.expires_at() > current.expires_at
-                    || (self.cause == Cause::Refused && token.sent >= current.sent)
+                    || (matches!(self.cause, Cause::Refused | Cause::Rotated)
+                        && token.sent >= current.sent)
             }
         };
         alive && !known && better
@@ -162,7 +166,7 @@ mod tests {
     }
 
     fn need(cause: Cause) -> Need {
-        Need { cause, current: None, refused: Vec::new() }
+        Need { cause, current: None, refused: Vec::new(), token: None }
     }
 
     fn planned<'a>(record: &'a Record, need: &Need, learnt: &Learnt, now: Now) -> Plan<'a> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::run::Renewal;
+use super::means::Renewal;
 use crate::error::Error;
 use crate::lifetime::Lifetime;
 use crate::quota::window::Human;
@@ -31,7 +31,8 @@ impl Renewal {
         let alive = snapshot.filter(|snapshot| snapshot.freshness_at(now) != Freshness::Expired);
         let usage = |record: &Record| record.ledger.usage(&self.quota, now);
         let windows = record.as_ref().map(usage).unwrap_or_default();
-        let held = |record: &Record| Some(record.holds.stopping(self.identity, false, now)?.1);
+        let identity = self.credentials.now().identity;
+        let held = |record: &Record| Some(record.holds.stopping(identity, false, now)?.1);
         let exhausted = |record: &Record| {
             let decided = record.ledger.decide(&self.quota, Cause::Expired, now);
             decided.err().map(|exhausted| exhausted.retry_at)

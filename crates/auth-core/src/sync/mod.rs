@@ -7,7 +7,10 @@
 //! | the refused tokens, the last error | `Shared::slow`, a lock | each other, and the order of swaps |
 //! | the flight under way | `Flights::state`, a lock | the epoch, how the last flight ended, and which failure answers for it |
 //! | that a flight has ended | [`Notify`] | nothing by itself: whoever is woken looks into `Flights::state`, and the snapshot was swapped before |
-//! | `Flights::flying`, `Renewal::step`, `Cell::highest` | relaxed atomics | nothing: they are hints, and a stale one costs a look or a little patience |
+//! | `Flights::flying`, `Renewal::step`, `Cell::highest`, `advice::Once` | relaxed atomics | nothing: they are hints, and a stale one costs a look or a little patience |
+//! | the credential as it is now | `Credentials::now`, a lock | the secret with the keys and the identity that go with it |
+//! | the issuer's metadata | `Found`, a lock | the metadata, and when to ask again |
+//! | the servers' nonces | [`Published`] in `Dpop` | the nonce; of two that come at a time either may stay |
 //! | flights that the record may still have | `OpenFlights`, a lock | their settlements |
 //!
 //! None of these locks is held while another is taken, or across an await; the user's clock is asked under `Shared::slow`.

@@ -2,11 +2,20 @@
 //!
 //! What carries them is a [`Transport`]; the adapter crates have ready-made ones.
 
+pub(crate) mod asked;
+pub(crate) mod challenge;
 pub(crate) mod client_auth;
+pub(crate) mod dpop;
 pub(crate) mod endpoint;
+pub(crate) mod introspection;
+mod members;
+pub(crate) mod metadata;
+pub(crate) mod parameters;
+pub(crate) mod quote;
 pub(crate) mod request;
 pub(crate) mod response;
 mod said;
+pub(crate) mod well_known;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -17,12 +26,14 @@ use bytes::Bytes;
 use http::{Request, Response};
 
 pub use self::client_auth::ClientAuth;
+pub use self::well_known::Discovery;
 use crate::store::BoxFuture;
 
 /// The longest answer of a token endpoint that is read: 64 KiB.
 pub const LONGEST_ANSWER: usize = 64 * 1024;
 
-/// What carries a token request to the issuer, once.
+/// What carries a request to the issuer, once: a token request, and where they are used a request for its metadata (a `GET`),
+/// introspection and revocation.
 ///
 /// # Contract
 ///

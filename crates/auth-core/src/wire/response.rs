@@ -1,6 +1,7 @@
 //! The answer of a token endpoint: a token, or a failure of one defined kind (RFC 6749 §5.1 and §5.2).
 //!
-//! Nothing that the issuer wrote gets into a message: only a status code, and an error code that is on the list below.
+//! Which kind, and what follows, is in the table of `answers.rs`. What the issuer wrote gets into a message by way of
+//! `quote.rs` alone.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -10,36 +11,41 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
 use serde::Deserialize;
-use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{LONGEST_ANSWER, said};
+use super::quote::{Redactions, quote};
+use super::{LONGEST_ANSWER, dpop, said};
+use crate::answers::{self, Fault};
 use crate::clock::Timestamp;
 use crate::failure::{Failure, FailureKind};
 use crate::quota::said::Said;
 use crate::token::AccessToken;
 
-/// The error codes that are repeated in messages, and what each means.
-const KNOWN_ERRORS: &[(&str, FailureKind)] = &[
-    ("invalid_client", FailureKind::InvalidClient),
-    ("invalid_request", FailureKind::Rejected),
-    ("invalid_grant", FailureKind::Rejected),
-    ("invalid_scope", FailureKind::Rejected),
-    ("invalid_target", FailureKind::Rejected),
-    ("unauthorized_client", FailureKind::Rejected),
-    ("unsupported_grant_type", FailureKind::Rejected),
-    ("access_denied", FailureKind::Rejected),
-    ("too_many_requests", FailureKind::OverQuota),
-    ("slow_down", FailureKind::OverQuota),
-    ("temporarily_unavailable", FailureKind::Unavailable),
-    ("server_error", FailureKind::Unavailable),
-];
+/// The type of token that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenType {
+    /// RFC 6750: the request had no proof.
+    Bearer,
+    /// RFC 9449 §5: the request had a proof, and the token is bound to its key.
+    Dpop,
+}
 
-/// A usable token, and what the issuer says of its lifetime in seconds.
+impl TokenType {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+            Self::Dpop => "DPoP",
+        }
+    }
+}
+
+/// A usable token, what the issuer says of its lifetime in seconds, and the scope if it names one (RFC 6749 §5.1).
 #[derive(Debug)]
 pub(crate) struct TokenResponse {
     pub(crate) token: AccessToken,
     pub(crate) expires_in: Option<f64>,
+    pub(crate) scope: Option<String>,
 }
 
 /// An answer: what came of the request, and what the issuer says besides.
@@ -47,6 +53,8 @@ pub(crate) struct TokenResponse {
 pub(crate) struct Reading {
     pub(crate) token: Result<TokenResponse, Failure>,
     pub(crate) said: Said,
+    /// What the next proof must have in it (RFC 9449 §8.2).
+    pub(crate) nonce: Option<String>,
 }
 
 /// An answer that means that the quota is spent, although OAuth has another meaning for it.
@@ -65,106 +73,143 @@ impl QuotaRefusal {
     }
 }
 
-/// Reads an answer that arrived at `now`, and wipes it.
+/// Reads an answer that arrived at `now` to a request for a token of the type `demanded`, and wipes it. None of `secrets` gets
+/// into a message.
 pub(crate) fn read(
     response: Response<Bytes>,
     now: Timestamp,
     refusals: &[QuotaRefusal],
+    demanded: TokenType,
+    secrets: &Redactions,
 ) -> Reading {
     let (head, body) = response.into_parts();
+    let nonce = dpop::nonce(&head.headers).map(str::to_owned);
     let retry_after = retry_after(&head.headers, now);
-    let answer = read_body(head.status, &head.headers, &body, refusals);
+    let proves = demanded == TokenType::Dpop && nonce.is_some();
+    let reader = Reader { status: head.status, refusals, demanded, proves, secrets };
+    let answer = reader.read(&head.headers, &body);
     if let Ok(mut body) = body.try_into_mut() {
         body.as_mut().zeroize();
     }
-    let token = answer.map_err(|failure| failure.with_retry_after(retry_after));
-    Reading { token, said: said::read(&head.headers) }
+    let is_unauthorized = head.status == StatusCode::UNAUTHORIZED;
+    let token = answer.map_err(|failure| Failure { retry_after, is_unauthorized, ..failure });
+    Reading { token, said: said::read(&head.headers), nonce }
 }
 
-fn read_body(
+/// What an answer is read by.
+struct Reader<'a> {
     status: StatusCode,
-    headers: &HeaderMap,
-    body: &[u8],
-    refusals: &[QuotaRefusal],
-) -> Result<TokenResponse, Failure> {
-    if body.len() > LONGEST_ANSWER {
-        return Err(junk(status, "more than 64 KiB"));
+    refusals: &'a [QuotaRefusal],
+    demanded: TokenType,
+    /// Whether a proof with a nonce can be sent next.
+    proves: bool,
+    secrets: &'a Redactions,
+}
+
+impl Reader<'_> {
+    fn read(&self, headers: &HeaderMap, body: &[u8]) -> Result<TokenResponse, Failure> {
+        if body.len() > LONGEST_ANSWER {
+            return Err(self.junk(Fault::TooLong));
+        }
+        if self.status.is_success() {
+            if is_compressed(headers) {
+                return Err(self.junk(Fault::Compressed));
+            }
+            if !is_json(headers) {
+                return Err(self.junk(Fault::ContentType));
+            }
+            return match serde_json::from_slice::<Answer>(body) {
+                Ok(answer) if answer.error.is_some() => Err(self.refused(&answer)),
+                Ok(answer) => self.token(answer),
+                Err(error) if error.is_data() => Err(self.junk(Fault::Members)),
+                Err(_) => Err(self.junk(Fault::NotJson)),
+            };
+        }
+        let answer = serde_json::from_slice::<Answer>(body).unwrap_or_default();
+        if self.refusals.iter().any(|refusal| refusal.fits(self.status, body)) {
+            return Err(Fault::QuotaRefusal.failure(self.said(&answer)));
+        }
+        Err(self.refused(&answer))
     }
-    if status.is_success() {
-        if headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
-            return Err(junk(status, "a compressed body, which it was not asked for"));
+
+    fn token(&self, answer: Answer) -> Result<TokenResponse, Failure> {
+        let Answer { access_token, token_type, expires_in, scope, .. } = answer;
+        let Some(mut token) = access_token else { return Err(self.junk(Fault::NoToken)) };
+        let demanded = self.demanded.name();
+        match token_type {
+            Some(kind) if kind.eq_ignore_ascii_case(demanded) => {}
+            Some(_) => {
+                let since = match self.demanded {
+                    TokenType::Bearer => "",
+                    TokenType::Dpop => ", although a proof was sent (RFC 9449 section 5)",
+                };
+                let problem = format!("its `token_type` is not `{demanded}`{since}");
+                return Err(Fault::TokenType.unusable(problem));
+            }
+            None => return Err(Fault::TokenType.unusable("the answer has no `token_type`")),
         }
-        if !is_json(headers) {
-            return Err(junk(status, "a content type that is not JSON"));
-        }
-        return match serde_json::from_slice::<Answer>(body) {
-            Ok(Answer { error: Some(code), .. }) => Err(refused(status, Some(&code))),
-            Ok(answer) => answer.into_token(status),
-            Err(error) if error.is_data() => Err(junk(
-                status,
-                "JSON that is no token response (a wrong type, or a member twice)",
-            )),
-            Err(_) => Err(junk(status, "a body that is not JSON, or cut off")),
+        let expires_in = match expires_in {
+            Some(Seconds(Some(seconds))) => Some(seconds),
+            Some(Seconds(None)) => {
+                return Err(Fault::ExpiresIn.unusable("its `expires_in` is not a number"));
+            }
+            None => None,
         };
+        let token = AccessToken::parse(std::mem::take(&mut *token))
+            .map_err(|problem| Fault::TokenText.unusable(problem))?;
+        let scope = scope.and_then(|Text(scope)| scope).map(|scope| scope.as_str().to_owned());
+        Ok(TokenResponse { token, expires_in, scope })
     }
-    if refusals.iter().any(|refusal| refusal.fits(status, body)) {
-        let said =
-            format!("the issuer answered {}, which means that its quota is spent", status.as_u16());
-        return Err(Failure::new(FailureKind::OverQuota, said));
+
+    /// What an answer without a token comes to.
+    fn refused(&self, answer: &Answer) -> Failure {
+        let code = answer.error.as_ref().map(|code| code.as_str());
+        let row = answers::of(self.status, code);
+        let said = self.said(answer);
+        // Nothing would hold the next request back, and it would fare no better.
+        if row.kind == FailureKind::NonceRequired && !self.proves {
+            return Fault::NoNonce.failure(said);
+        }
+        row.failure(said)
     }
-    let code = serde_json::from_slice::<Answer>(body).ok().and_then(|answer| answer.error);
-    Err(refused(status, code.as_deref()))
+
+    /// What the issuer answered: its status, its error code and its own words for it.
+    fn said(&self, answer: &Answer) -> String {
+        let quote = |text: &str| {
+            // An answer that refuses a token and gives one: nobody is to see it.
+            let token = answer.access_token.as_ref().map(|token| token.as_str());
+            let text = quote(text.trim(), &self.secrets.and(token));
+            (!text.is_empty()).then_some(text)
+        };
+        let mut said = format!("the issuer answered {}", self.status.as_u16());
+        match answer.error.as_ref().map(|code| code.as_str()) {
+            Some(code) if answers::is_known(code) => said.push_str(&format!(" `{code}`")),
+            Some(code) => {
+                let code = quote(code).map_or_else(String::new, |code| format!(" \"{code}\""));
+                said.push_str(&format!(" with the unregistered error code{code}"));
+            }
+            None => {}
+        }
+        let description = answer.description.as_ref().and_then(|Text(text)| quote(text.as_ref()?));
+        if let Some(description) = description {
+            said.push_str(&format!(" (\"{description}\")"));
+        }
+        said
+    }
+
+    fn junk(&self, fault: Fault) -> Failure {
+        let status = self.status.as_u16();
+        fault.failure(format_args!("the issuer answered {status} with {}", fault.words()))
+    }
 }
 
-/// What an answer without a token comes to. `code` is the `error` member, if there was one.
-fn refused(status: StatusCode, code: Option<&str>) -> Failure {
-    let known = code.and_then(|code| KNOWN_ERRORS.iter().find(|(known, _)| *known == code));
-    let kind = match (status, known) {
-        (StatusCode::TOO_MANY_REQUESTS, _) => FailureKind::OverQuota,
-        (_, Some((_, kind))) if !status.is_server_error() => *kind,
-        _ if status.is_server_error() => FailureKind::Unavailable,
-        _ if status.is_redirection() => FailureKind::Redirect,
-        (StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY, _) => FailureKind::Unavailable,
-        _ if status.is_client_error() || code.is_some() => FailureKind::Rejected,
-        _ => FailureKind::Junk,
-    };
-    let status = status.as_u16();
-    let said = match (known, code) {
-        (Some((known, _)), _) => format!("the issuer answered {status} `{known}`"),
-        (None, Some(_)) => {
-            format!("the issuer answered {status} with an error code that is not registered")
-        }
-        (None, None) => format!("the issuer answered {status}"),
-    };
-    let advice = match kind {
-        FailureKind::OverQuota => ": it counts more token requests than its quota allows",
-        FailureKind::InvalidClient => {
-            ": it does not accept the client id and secret, or the way in which they were sent (`client_auth`)"
-        }
-        FailureKind::Rejected => {
-            ": check the credentials, the audience, the scopes and the endpoint"
-        }
-        FailureKind::Redirect => {
-            ": redirects are never followed with a secret; set the final URL as `token_endpoint`"
-        }
-        _ => "",
-    };
-    Failure::new(kind, format!("{said}{advice}"))
+/// Transports do not decompress.
+pub(super) fn is_compressed(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity")
 }
 
-fn junk(status: StatusCode, what: &str) -> Failure {
-    Failure::new(FailureKind::Junk, format!("the issuer answered {} with {what}", status.as_u16()))
-}
-
-fn unusable(problem: &str) -> Failure {
-    Failure::new(
-        FailureKind::Unusable,
-        format!("the issuer gave a token that cannot be used: {problem}"),
-    )
-}
-
-/// A missing content type is let pass: the token is paid for, and the body says what it is.
-fn is_json(headers: &HeaderMap) -> bool {
+/// A missing content type is let pass: a token is paid for, and the body says what it is.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE) else { return true };
     let Ok(value) = value.to_str() else { return false };
     let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -192,27 +237,9 @@ struct Answer {
     access_token: Option<Zeroizing<String>>,
     token_type: Option<String>,
     expires_in: Option<Seconds>,
-    error: Option<String>,
-}
-
-impl Answer {
-    fn into_token(self, status: StatusCode) -> Result<TokenResponse, Failure> {
-        let Some(mut token) = self.access_token else {
-            return Err(junk(status, "JSON that has neither `access_token` nor `error`"));
-        };
-        match self.token_type {
-            Some(kind) if kind.eq_ignore_ascii_case("bearer") => {}
-            Some(_) => return Err(unusable("its `token_type` is not `Bearer`")),
-            None => return Err(unusable("the answer has no `token_type`")),
-        }
-        let expires_in = match self.expires_in {
-            Some(Seconds(Some(seconds))) => Some(seconds),
-            Some(Seconds(None)) => return Err(unusable("its `expires_in` is not a number")),
-            None => None,
-        };
-        let token = AccessToken::parse(std::mem::take(&mut *token)).map_err(unusable)?;
-        Ok(TokenResponse { token, expires_in })
-    }
+    scope: Option<Text>,
+    error: Option<Zeroizing<String>>,
+    description: Option<Text>,
 }
 
 impl<'de> Deserialize<'de> for Answer {
@@ -237,7 +264,11 @@ impl<'de> Deserialize<'de> for Answer {
                         }
                         "token_type" => answer.token_type = map.next_value()?,
                         "expires_in" => answer.expires_in = map.next_value()?,
-                        "error" => answer.error = map.next_value()?,
+                        "scope" => answer.scope = map.next_value()?,
+                        "error" => {
+                            answer.error = map.next_value::<Option<String>>()?.map(Zeroizing::new);
+                        }
+                        "error_description" => answer.description = map.next_value()?,
                         _ => {
                             map.next_value::<IgnoredAny>()?;
                         }
@@ -268,6 +299,59 @@ impl<'de> Deserialize<'de> for Seconds {
             }
             _ => None,
         }))
+    }
+}
+
+/// A text; of another type it is as good as absent, and no reason to refuse an answer that is good otherwise.
+struct Text(Option<Zeroizing<String>>);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Lenient;
+
+        impl<'de> Visitor<'de> for Lenient {
+            type Value = Text;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("anything")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Text, E> {
+                Ok(Text(Some(Zeroizing::new(text.to_owned()))))
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Text, E> {
+                Ok(Text(None))
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Text, E> {
+                Ok(Text(None))
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<Text, E> {
+                Ok(Text(None))
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Text, E> {
+                Ok(Text(None))
+            }
+
+            fn visit_unit<E>(self) -> Result<Text, E> {
+                Ok(Text(None))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Text, A::Error> {
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Text(None))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Text, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Text(None))
+            }
+        }
+
+        deserializer.deserialize_any(Lenient)
     }
 }
 

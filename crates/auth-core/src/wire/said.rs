@@ -83,7 +83,7 @@ fn members<'a>(headers: &'a HeaderMap, field: &str) -> Vec<Vec<&'a str>> {
 }
 
 /// Splits where the separator does not stand in a quoted string (RFC 9651 §3.3.3).
-fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
+pub(super) fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |char: char| {
         let splits = char == separator && !quoted;

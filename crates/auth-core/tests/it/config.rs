@@ -110,3 +110,15 @@ fn a_loopback_issuer_needs_the_switch() {
     assert_eq!(field(with(credentials.clone())), "token_endpoint");
     with(credentials).insecure_loopback(true).build().unwrap();
 }
+
+#[test]
+fn the_origins_of_those_resources_count_that_are_of_http() {
+    let credentials = ClientCredentials::new("id", "secret")
+        .token_endpoint(ENDPOINT)
+        .resource("https://api.example/a")
+        .resource("api://0123")
+        .resource("https://other.example");
+    let auth = with(credentials).build().unwrap();
+    let origins: Vec<_> = auth.origins().iter().map(ToString::to_string).collect();
+    assert_eq!(origins.len(), 2, "{origins:?}");
+}

@@ -167,6 +167,7 @@ fn an_authenticator_is_small() {
         Step::Answer(answer(200, "application/json", &body))
     };
     let issuer = Issuer::new([token()]);
+    issuer.keep_nothing();
     let build = |client: &str| {
         let credentials = auth_core::ClientCredentials::new(client, SECRET)
             .token_endpoint("https://issuer.example/oauth/token")

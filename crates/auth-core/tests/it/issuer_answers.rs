@@ -27,8 +27,8 @@ async fn every_bad_answer_is_a_typed_error_and_costs_its_unit() {
         (Step::Token(0), |e| e.is_malformed_answer() && e.to_string().contains("expires_in")),
         (refusal(401, "invalid_client"), |e| e.is_invalid_client() && !e.is_transient()),
         (refusal(400, "invalid_scope"), |e| e.is_rejected() && !e.is_transient()),
-        (refusal(503, "canary"), |e| e.is_transient()),
-        (refusal(429, "canary"), |e| e.is_quota_exhausted() && e.is_transient()),
+        (refusal(503, "unheard_of"), |e| e.is_transient()),
+        (refusal(429, "unheard_of"), |e| e.is_quota_exhausted() && e.is_transient()),
         (Step::Broken, |e| e.is_transient() && e.source().is_some()),
     ];
     for (i, (step, check)) in cases.into_iter().enumerate() {

@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod advice;
 #[cfg(unix)]
 mod anew;
 mod budget;
 mod clocks;
 mod config;
+mod discovery;
+mod dpop;
 #[cfg(unix)]
 mod faults;
 #[cfg(unix)]
@@ -17,12 +20,15 @@ mod hot_path;
 mod issuer_answers;
 mod issuer_word;
 mod kill;
+mod log;
 mod outage;
 #[cfg(unix)]
 mod race;
 mod refusal;
+mod rotation;
 mod secrecy;
 mod sharing;
 mod status;
 mod store;
 mod support;
+mod tools;

@@ -25,6 +25,8 @@ pub(crate) enum Step {
     Token(u64),
     /// This response.
     Answer(Response<Bytes>),
+    /// A refusal that repeats the request: every header, and the body as it came and decoded.
+    Echo,
     /// The answer after next, once the gate is opened.
     Gate(Arc<Notify>),
     /// Nothing, ever.
@@ -44,6 +46,11 @@ struct Inner {
     always: Mutex<Option<u16>>,
     requests: watch::Sender<usize>,
     tokens: AtomicUsize,
+    token_type: Mutex<Option<&'static str>>,
+    sent: Mutex<Vec<Request<Bytes>>>,
+    is_forgetful: AtomicBool,
+    metadata: Mutex<Option<Response<Bytes>>>,
+    metadata_urls: Mutex<Vec<String>>,
 }
 
 impl Issuer {
@@ -62,6 +69,40 @@ impl Issuer {
         *self.0.always.lock().unwrap() = status;
     }
 
+    /// Answers requests for its metadata with this.
+    pub(crate) fn publish(&self, metadata: Option<Response<Bytes>>) {
+        *self.0.metadata.lock().unwrap() = metadata;
+    }
+
+    /// The URLs at which its metadata was asked for.
+    pub(crate) fn metadata_urls(&self) -> Vec<String> {
+        self.0.metadata_urls.lock().unwrap().clone()
+    }
+
+    /// The `token_type` of its tokens.
+    pub(crate) fn token_type(&self, token_type: &'static str) {
+        *self.0.token_type.lock().unwrap() = Some(token_type);
+    }
+
+    /// Keeps no more requests, for tests that count what is allocated.
+    pub(crate) fn keep_nothing(&self) {
+        self.0.is_forgetful.store(true, SeqCst);
+    }
+
+    /// The token requests, as they came.
+    pub(crate) fn sent(&self) -> Vec<Request<Bytes>> {
+        self.0.sent.lock().unwrap().clone()
+    }
+
+    /// The value of a form field of the last token request.
+    pub(crate) fn last_field(&self, name: &str) -> Option<String> {
+        let sent = self.sent();
+        let body = std::str::from_utf8(sent.last()?.body()).ok()?;
+        // `form_urlencoded` is no dependency of the tests; no value here has a plus sign or a percent sign of its own.
+        let mut pairs = body.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+    }
+
     /// Token requests that reached this issuer.
     pub(crate) fn requests(&self) -> usize {
         *self.0.requests.borrow()
@@ -78,7 +119,7 @@ impl Issuer {
         requests.wait_for(|requests| *requests >= count).await.unwrap();
     }
 
-    async fn play(&self) -> Result<Response<Bytes>, TransportError> {
+    async fn play(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         loop {
             let step = self.0.script.lock().unwrap().pop_front();
             let always = *self.0.always.lock().unwrap();
@@ -86,6 +127,7 @@ impl Issuer {
                 (Some(Step::Gate(gate)), _) => gate.notified().await,
                 (Some(Step::Token(seconds)), _) => return Ok(self.token(seconds)),
                 (Some(Step::Answer(response)), _) => return Ok(response),
+                (Some(Step::Echo), _) => return Ok(echo(request)),
                 (Some(Step::Hang), _) => std::future::pending().await,
                 (Some(Step::Panic), _) => panic!("a planted panic"),
                 (Some(Step::NotSent), _) => {
@@ -102,8 +144,9 @@ impl Issuer {
 
     fn token(&self, seconds: u64) -> Response<Bytes> {
         let number = self.0.tokens.fetch_add(1, SeqCst) + 1;
+        let token_type = self.0.token_type.lock().unwrap().unwrap_or("Bearer");
         let body = format!(
-            r#"{{"access_token":"token-{number}","token_type":"Bearer","expires_in":{seconds}}}"#
+            r#"{{"access_token":"token-{number}","token_type":"{token_type}","expires_in":{seconds}}}"#
         );
         answer(200, "application/json", &body)
     }
@@ -115,10 +158,36 @@ impl Transport for Issuer {
         request: Request<Bytes>,
         _: Duration,
     ) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
+        if request.method() == "GET" {
+            self.0.metadata_urls.lock().unwrap().push(request.uri().to_string());
+            let metadata = self.0.metadata.lock().unwrap().clone();
+            return Box::pin(async move {
+                metadata.ok_or_else(|| TransportError::not_sent("connection refused"))
+            });
+        }
         assert_eq!(request.method(), "POST");
+        if !self.0.is_forgetful.load(SeqCst) {
+            self.0.sent.lock().unwrap().push(request.clone());
+        }
         self.0.requests.send_modify(|requests| *requests += 1);
-        Box::pin(self.play())
+        Box::pin(async move { self.play(&request).await })
     }
+}
+
+fn echo(request: &Request<Bytes>) -> Response<Bytes> {
+    let headers = request.headers().values().map(|value| value.to_str().unwrap().to_owned());
+    let body = std::str::from_utf8(request.body()).unwrap().to_owned();
+    // Each value on its own as well: what is long is cut.
+    let values = body.split('&').map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
+    let values: Vec<_> = values.map(str::to_owned).collect();
+    let said: Vec<_> = headers.chain(values).chain([body]).collect();
+    // Of what is signed, the signature alone: it does not look like a JWT.
+    let signatures = said.iter().filter_map(|text| text.rsplit_once('.'));
+    let signatures = signatures.map(|(_, signature)| signature.split('&').next().unwrap());
+    let code = signatures.collect::<Vec<_>>().join(" ");
+    let said = format!("\u{1b}[31m{}\r\n", said.join("\n"));
+    let error = serde_json::json!({ "error": code, "error_description": said });
+    answer(400, "application/json", &error.to_string())
 }
 
 pub(crate) fn answer(status: u16, content_type: &str, body: &str) -> Response<Bytes> {

@@ -1,6 +1,16 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::wire::dpop::{LONGEST_NONCE, NONCE};
+
+/// What the requests of these tests are: for a bearer token, and with one secret.
+fn read(response: Response<Bytes>, now: Timestamp, refusals: &[QuotaRefusal]) -> Reading {
+    let mut secrets = Redactions::new();
+    secrets.add(SECRET);
+    super::read(response, now, refusals, TokenType::Bearer, &secrets)
+}
+
+const SECRET: &str = "canary+secret/4711";
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -168,13 +178,105 @@ fn every_status_has_its_kind() {
     }
 }
 
+// torture: E44
 #[test]
-fn nothing_that_the_issuer_wrote_gets_into_the_message() {
-    let body = r#"{"error":"canary","error_description":"canary","error_uri":"canary"}"#;
-    for status in [200, 400, 401, 429, 500, 302] {
+fn of_what_the_issuer_wrote_a_message_has_the_code_and_the_description_without_secrets() {
+    let body = r#"{"error":"canary+secret/4711","error_description":"\u001b[31mno canary%2Bsecret%2F4711\n","error_uri":"uri"}"#;
+    for status in [200, 400, 401, 403, 429, 500, 302] {
         let failure = answer(status, "application/json", body).unwrap_err();
-        assert!(!format!("{failure:?} {}", failure.detail).contains("canary"));
+        let shown = format!("{failure:?} {}", failure.detail);
+        assert!(!shown.contains("canary") && !shown.contains("uri"), "{shown}");
+        assert!(!shown.contains(char::is_control), "{shown}");
+        let said = format!(
+            "the issuer answered {status} with the unregistered error code \"[redacted]\" (\"\\u{{1b}}[31mno [redacted]\")"
+        );
+        assert!(failure.detail.starts_with(&said), "{shown}");
     }
+    let leaks = r#"{"error":"invalid_scope","access_token":"canary-token","error_description":"not canary-token"}"#;
+    let failure = answer(400, "application/json", leaks).unwrap_err();
+    assert!(failure.detail.contains("not [redacted]"), "{failure:?}");
+}
+
+#[test]
+fn a_refusal_is_shown_with_the_issuers_own_words_and_with_what_to_do() {
+    let of = |body: &str| answer(403, "application/json", body).unwrap_err().detail;
+    assert_eq!(
+        of(
+            r#"{"error":"access_denied","error_description":"Client has not been granted scopes: x"}"#
+        ),
+        "the issuer answered 403 `access_denied` (\"Client has not been granted scopes: x\"): check what this client was \
+         granted: the audience and the scopes"
+    );
+    let plain = "the issuer answered 403 `access_denied`: check what this client was granted: the audience and the scopes";
+    for odd in ["1", "null", "true", "[[1]]", r#"{"a":{}}"#, "\"\"", "\" \""] {
+        assert_eq!(of(&format!(r#"{{"error":"access_denied","error_description":{odd}}}"#)), plain);
+    }
+    let unregistered = of(r#"{"error":"what?"}"#);
+    assert!(
+        unregistered.contains("403 with the unregistered error code \"what?\": check"),
+        "{unregistered}"
+    );
+    let silent = of(r#"{"error_description":"Forbidden"}"#);
+    assert!(silent.starts_with("the issuer answered 403 (\"Forbidden\"): check"), "{silent}");
+}
+
+#[test]
+fn a_scope_is_read_and_one_of_another_type_is_no_reason_to_refuse_the_token() {
+    assert_eq!(ok(r#","scope":"read write""#).unwrap().scope.as_deref(), Some("read write"));
+    for odd in
+        ["", r#","scope":["read"]"#, r#","scope":{"a":[]}"#, r#","scope":7"#, r#","scope":null"#]
+    {
+        assert_eq!(ok(odd).unwrap().scope, None, "{odd}");
+    }
+    let deep = format!(r#","error_description":{}1{}"#, "[".repeat(9000), "]".repeat(9000));
+    assert!(ok(&deep).is_ok());
+}
+
+/// An answer to a request with a proof.
+fn proven(status: u16, nonces: &[&str], body: &str) -> Reading {
+    let mut response = Response::builder().status(status);
+    for nonce in nonces {
+        response = response.header(NONCE, *nonce);
+    }
+    let response = response.body(Bytes::from(body.to_owned())).unwrap();
+    super::read(response, NOW, &[], TokenType::Dpop, &Redactions::new())
+}
+
+// torture: D37
+#[test]
+fn with_a_proof_only_a_token_that_is_bound_to_its_key_is_used() {
+    let of = |kind: &str| {
+        proven(200, &[], &format!(r#"{{"access_token":"abc","token_type":"{kind}"}}"#)).token
+    };
+    for good in ["DPoP", "dpop", "DPOP"] {
+        assert!(of(good).is_ok(), "{good}");
+    }
+    let failure = of("Bearer").unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Unusable);
+    assert!(failure.detail.contains("`token_type` is not `DPoP`"), "{failure:?}");
+    let bearer = answer(200, "application/json", r#"{"access_token":"abc","token_type":"DPoP"}"#);
+    assert_eq!(kind(bearer), FailureKind::Unusable);
+}
+
+#[test]
+fn a_nonce_is_read_where_it_is_one_and_asked_for_only_then() {
+    let wanted = r#"{"error":"use_dpop_nonce"}"#;
+    let of = |nonces: &[&str]| {
+        let reading = proven(400, nonces, wanted);
+        (reading.nonce, reading.token.unwrap_err().kind)
+    };
+    assert_eq!(of(&["eyJ.n-0_1~"]), (Some("eyJ.n-0_1~".to_owned()), FailureKind::NonceRequired));
+    let long = "n".repeat(LONGEST_NONCE);
+    assert_eq!(of(&[&long]).1, FailureKind::NonceRequired);
+    let longer = "n".repeat(LONGEST_NONCE + 1);
+    for none in [&[][..], &[""], &["a b"], &["a\"b"], &["a\\b"], &["a", "b"], &[&longer]] {
+        assert_eq!(of(none), (None, FailureKind::Rejected), "{none:?}");
+    }
+    let token = r#"{"access_token":"abc","token_type":"DPoP"}"#;
+    assert_eq!(proven(200, &["next"], token).nonce.as_deref(), Some("next"));
+    // Where no proof was sent, a nonce is of no use.
+    let response = Response::builder().status(400).header(NONCE, "n").body(Bytes::from(wanted));
+    assert_eq!(kind(read(response.unwrap(), NOW, &[]).token), FailureKind::Rejected);
 }
 
 #[test]
