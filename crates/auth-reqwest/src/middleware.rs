@@ -3,10 +3,10 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use auth_core::{Authenticator, Origin};
+use auth_core::{Authenticator, Authorization, Origin};
 use http::header::AUTHORIZATION;
-use http::{Extensions, StatusCode};
-use reqwest::{Request, Response};
+use http::{Extensions, StatusCode, Uri};
+use reqwest::{Request, Response, Url};
 use reqwest_middleware::{Middleware, Next};
 
 use crate::error::no_token;
@@ -36,6 +36,9 @@ use crate::origin::is_answer_of;
 /// - if the body is a stream, which cannot be sent twice. The renewal is started all the same, for the requests to come;
 /// - if it is the answer to the replay. That refuses the newer token too; whether another token request follows is up to the
 ///   authenticator, which makes none for an hour after one that a refusal caused.
+///
+/// Where tokens are bound to a key ([`dpop`](auth_core::ClientCredentials::dpop), RFC 9449), every attempt carries a proof of its own, and a
+/// 401 that asks for the server's nonce is answered with one more attempt, with the same token.
 ///
 /// Every other answer is passed on untouched. A 403 says that the token is good, and costs nothing.
 ///
@@ -109,11 +112,24 @@ impl Middleware for AuthMiddleware {
             return next.run(request, extensions).await;
         };
         let authorization = self.authenticator.authorization().await.map_err(no_token)?;
-        let again = request.try_clone();
-        let sent = authorization.generation();
-        request.headers_mut().insert(AUTHORIZATION, authorization.into_header());
-        let response = next.clone().run(request, extensions).await?;
-        if !refuses(&response, to) {
+        let mut again = request.try_clone();
+        let mut sent = authorization.generation();
+        self.equip(&mut request, authorization)?;
+        let mut response = next.clone().run(request, extensions).await?;
+        if self.wants_nonce(&response, to) {
+            let Some(mut request) = again.take() else { return Ok(response) };
+            let Some(authorization) = self.authenticator.try_authorization() else {
+                return Ok(response);
+            };
+            drop(response);
+            again = request.try_clone();
+            sent = authorization.generation();
+            self.equip(&mut request, authorization)?;
+            response = next.clone().run(request, extensions).await?;
+            // For the next request.
+            self.wants_nonce(&response, to);
+        }
+        if !self.refuses(&response, to) {
             return Ok(response);
         }
 
@@ -125,12 +141,48 @@ impl Middleware for AuthMiddleware {
         // Before the replay, so that it need not share the API with a connection that holds an unread body.
         drop(response);
         let sent = newer.generation();
-        again.headers_mut().insert(AUTHORIZATION, newer.into_header());
+        self.equip(&mut again, newer)?;
         let response = next.run(again, extensions).await?;
-        if refuses(&response, to) {
+        if !self.wants_nonce(&response, to) && self.refuses(&response, to) {
             self.authenticator.refuse(sent);
         }
         Ok(response)
+    }
+}
+
+impl AuthMiddleware {
+    /// Gives `request` its token, and the proof that goes with it where tokens are bound to a key (RFC 9449).
+    fn equip(
+        &self,
+        request: &mut Request,
+        authorization: Authorization,
+    ) -> reqwest_middleware::Result<()> {
+        request.headers_mut().insert(AUTHORIZATION, authorization.into_header());
+        if !self.authenticator.proves() {
+            return Ok(());
+        }
+        let uri = uri_of(request.url());
+        let method = request.method().clone();
+        self.authenticator.prove(&method, &uri, None, request.headers_mut()).map_err(no_token)
+    }
+
+    /// Whether the API says that the token it was sent is not valid (RFC 6750 §3.1).
+    fn refuses(&self, response: &Response, to: &Origin) -> bool {
+        response.status() == StatusCode::UNAUTHORIZED
+            && is_answer_of(to, response.url())
+            && !self.authenticator.is_about_proof(response.headers())
+    }
+
+    /// Takes the server's nonce from an answer of the API; whether it refused the request for want of it (RFC 9449 §9).
+    fn wants_nonce(&self, response: &Response, to: &Origin) -> bool {
+        self.authenticator.proves()
+            && is_answer_of(to, response.url())
+            && self.authenticator.heed_nonce(
+                &uri_of(response.url()),
+                None,
+                response.status(),
+                response.headers(),
+            )
     }
 }
 
@@ -140,7 +192,7 @@ impl fmt::Debug for AuthMiddleware {
     }
 }
 
-/// Whether the API says that the token it was sent is not valid (RFC 6750 §3.1).
-fn refuses(response: &Response, to: &Origin) -> bool {
-    response.status() == StatusCode::UNAUTHORIZED && is_answer_of(to, response.url())
+/// What reqwest makes of a URL when it sends the request.
+fn uri_of(url: &Url) -> Uri {
+    url.as_str().parse().unwrap_or_default()
 }

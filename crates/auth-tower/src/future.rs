@@ -15,7 +15,8 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::error::BoxError;
-use crate::shared::Handle;
+use crate::shared::{Handle, Shared};
+use crate::spare::Spare;
 
 pin_project! {
     /// The response of an [`Auth`](crate::Auth) service.
@@ -46,8 +47,7 @@ pin_project! {
 pub(crate) struct Sent<S, B> {
     generation: Generation,
     shared: Handle<S>,
-    /// The request once more, without a token.
-    spare: Option<Box<Request<B>>>,
+    spare: Option<Box<Spare<B>>>,
 }
 
 /// A request that is not sent yet.
@@ -58,7 +58,7 @@ struct Waiting<S: Service<Request<B>>, B> {
     /// The API's 401, for a request that is sent again: the answer if there is no other token.
     refused: Option<S::Response>,
     shared: Handle<S>,
-    spare: Option<Box<Request<B>>>,
+    spare: Option<Box<Spare<B>>>,
 }
 
 /// The token that a request waits for, and then the one that waits for the inner service.
@@ -72,7 +72,7 @@ impl<S, B> Sent<S, B> {
     pub(crate) fn new(
         generation: Generation,
         shared: Handle<S>,
-        spare: Option<Box<Request<B>>>,
+        spare: Option<Box<Spare<B>>>,
     ) -> Self {
         Self { generation, shared, spare }
     }
@@ -95,7 +95,7 @@ where
         service: S,
         request: Request<B>,
         shared: Handle<S>,
-        spare: Option<Box<Request<B>>>,
+        spare: Option<Box<Spare<B>>>,
     ) -> Self {
         let authenticator = shared.authenticator.clone();
         let waiting = Waiting {
@@ -124,10 +124,17 @@ where
             let next = match this.state.as_mut().project() {
                 StateProj::Calling { future, sent } => {
                     let response = ready!(future.poll(cx)).map_err(Into::into)?;
+                    let wants_nonce = sent.as_ref().is_some_and(|sent| sent.wants_nonce(&response));
                     if response.status() != StatusCode::UNAUTHORIZED {
                         return Poll::Ready(Ok(response));
                     }
                     match sent.take() {
+                        Some(sent) if wants_nonce => sent.again_with_nonce(response),
+                        Some(sent)
+                            if sent.shared.authenticator.is_about_proof(response.headers()) =>
+                        {
+                            return Poll::Ready(Ok(response));
+                        }
                         Some(sent) => sent.refused(response),
                         None => return Poll::Ready(Ok(response)),
                     }
@@ -154,25 +161,63 @@ impl<S, B, ResB> Sent<S, B>
 where
     S: Service<Request<B>, Response = Response<ResB>> + Clone,
 {
+    /// Takes a server's nonce from the answer to a request that carried a proof (RFC 9449 §9); whether it refused the request for
+    /// want of that.
+    #[inline]
+    fn wants_nonce(&self, response: &Response<ResB>) -> bool {
+        let proved = self.spare.as_ref().and_then(|spare| spare.proved.as_ref());
+        proved.is_some_and(|proved| {
+            let Shared { authenticator, assumed, .. } = &*self.shared;
+            let (status, headers) = (response.status(), response.headers());
+            authenticator.heed_nonce(&proved.uri, assumed.as_ref(), status, headers)
+        })
+    }
+
+    /// The server wants its nonce in the proof, and has nothing against the token: send the request again with the token at
+    /// hand, once.
+    #[cold]
+    #[inline(never)]
+    fn again_with_nonce(mut self, response: Response<ResB>) -> Next<S, B> {
+        let proved = self.spare.as_mut().and_then(|spare| spare.proved.as_mut());
+        let Some(request) = proved.and_then(|proved| proved.request.take()) else {
+            return Next::Done(response);
+        };
+        let Self { shared, spare, .. } = self;
+        let authenticator = shared.authenticator.clone();
+        let token = Box::pin(async move { authenticator.authorization().await });
+        Self::again(token, request, response, shared, spare)
+    }
+
     /// The API answered 401 to the token: send the request again with another, or give the 401 back.
     #[cold]
     #[inline(never)]
     fn refused(self, response: Response<ResB>) -> Next<S, B> {
-        let Self { generation, shared, spare } = self;
-        let Some(spare) = spare else {
+        let Self { generation, shared, mut spare } = self;
+        let Some(request) = spare.as_mut().and_then(|spare| spare.request.take()) else {
             shared.authenticator.refuse(generation);
             return Next::Done(response);
         };
+        // What is left of it is for the answer to a proof.
+        let spare = spare.filter(|spare| spare.proved.is_some());
         let authenticator = shared.authenticator.clone();
+        let token = Box::pin(async move { authenticator.replacement(generation).await });
+        Self::again(token, request, response, shared, spare)
+    }
+
+    fn again(
+        token: BoxFuture<'static, Result<Authorization, auth_core::Error>>,
+        request: Request<B>,
+        refused: Response<ResB>,
+        shared: Handle<S>,
+        spare: Option<Box<Spare<B>>>,
+    ) -> Next<S, B> {
         let waiting = Waiting {
-            token: Token::Awaited(Box::pin(
-                async move { authenticator.replacement(generation).await },
-            )),
+            token: Token::Awaited(token),
             service: shared.fresh(),
-            request: Some(*spare),
-            refused: Some(response),
+            request: Some(request),
+            refused: Some(refused),
             shared,
-            spare: None,
+            spare,
         };
         Next::State(State::Waiting { waiting: Box::new(waiting) })
     }
@@ -204,22 +249,11 @@ where
         let generation = authorization.generation();
         let mut request = self.request.take().expect("this state is left when it is sent");
         request.headers_mut().insert(AUTHORIZATION, authorization.into_header());
+        self.shared.prove(&mut request)?;
         let future = self.service.call(request);
         let sent = Sent::new(generation, self.shared.clone(), self.spare.take());
         Poll::Ready(Ok(Next::State(State::Calling { future, sent: Some(sent) })))
     }
-}
-
-/// The request once more: its head as it is now, and the body that the policy gave.
-#[inline(never)]
-pub(crate) fn copy_head<B>(request: &Request<B>, body: B) -> Box<Request<B>> {
-    let mut copy = Box::new(Request::new(body));
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.version_mut() = request.version();
-    *copy.headers_mut() = request.headers().clone();
-    *copy.extensions_mut() = request.extensions().clone();
-    copy
 }
 
 impl<S, B> fmt::Debug for ResponseFuture<S, B>

@@ -50,9 +50,7 @@ impl<S: Clone, R: Clone> Layer<S> for AuthLayer<R> {
     type Service = Auth<S, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let origins = self.authenticator.origins();
-        let relative = self.assumed.as_ref().map(|assumed| origins.contains(assumed));
-        let shared = Handles::new(self.authenticator.clone(), relative, inner.clone());
+        let shared = Handles::new(self.authenticator.clone(), self.assumed.clone(), inner.clone());
         Auth::new(inner, Arc::new(shared), self.replay.clone())
     }
 }

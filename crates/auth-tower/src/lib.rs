@@ -67,6 +67,9 @@
 //! A 401 refuses the token: it is renewed at most once, and the request is sent again if its body can be (see [`Replay`]).
 //! Otherwise the 401 goes back to the caller. A 403 passes through, and never costs a token request.
 //!
+//! Where tokens are bound to a key ([`dpop`](auth_core::ClientCredentials::dpop), RFC 9449), every attempt carries a proof of its own,
+//! and a server that asks for its nonce first gets the request once more, under the same rules for bodies.
+//!
 //! # Deployment
 //!
 //! - The inner service must be `Clone`; put a [`Buffer`] around one that is not.
@@ -84,6 +87,7 @@ mod layer;
 mod replay;
 mod service;
 mod shared;
+mod spare;
 mod transport;
 
 pub use self::error::{BoxError, error};

@@ -10,9 +10,10 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use crate::error::BoxError;
-use crate::future::{ResponseFuture, Sent, copy_head};
+use crate::future::{ResponseFuture, Sent};
 use crate::replay::{Auto, Replay};
 use crate::shared::Handles;
+use crate::spare::Spare;
 
 /// A client whose requests carry a token. Made by [`AuthLayer`](crate::AuthLayer).
 ///
@@ -66,11 +67,13 @@ where
         if request.headers().contains_key(AUTHORIZATION) {
             return ResponseFuture::calling(self.inner.call(request), None);
         }
-        // Before the header is set: the copy gets the token of its own time.
-        let body = self.replay.replay(request.body(), request.extensions());
-        let spare = body.map(|body| copy_head(&request, body));
+        // Before the header is set.
+        let spare = Spare::of(&request, &self.replay, self.shared.authenticator());
         match self.shared.authenticator().try_insert(request.headers_mut()) {
             Some(generation) => {
+                if let Err(error) = self.shared.prove(&mut request) {
+                    return ResponseFuture::failed(error);
+                }
                 let future = self.inner.call(request);
                 let sent = Sent::new(generation, self.shared.handle(), spare);
                 ResponseFuture::calling(future, Some(sent))
@@ -86,7 +89,7 @@ impl<S: Clone, R> Auth<S, R> {
     fn wait<B, ResB>(
         &mut self,
         request: Request<B>,
-        spare: Option<Box<Request<B>>>,
+        spare: Option<Box<Spare<B>>>,
     ) -> ResponseFuture<S, B>
     where
         S: Service<Request<B>, Response = Response<ResB>>,

@@ -3,16 +3,32 @@
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use auth_core::{Apart, Authenticator, PerCpu, Target};
-use http::Uri;
+use auth_core::{Apart, Authenticator, Origin, PerCpu, Target};
+use http::{Request, Uri};
 
 /// What all clones of a service and their responses share.
 pub(crate) struct Shared<S> {
     pub(crate) authenticator: Authenticator,
+    /// Where a relative URI leads.
+    pub(crate) assumed: Option<Origin>,
     /// Whether a relative URI gets the token, once it is known where it leads.
     relative: Option<bool>,
     /// Cloned for a replay only, so that a request that is not refused clones nothing.
     template: Mutex<S>,
+}
+
+impl<S> Shared<S> {
+    /// Puts the proof beside the token of `request`, where tokens are bound to a key.
+    #[inline]
+    pub(crate) fn prove<B>(&self, request: &mut Request<B>) -> Result<(), auth_core::Error> {
+        if self.authenticator.proves() { self.prove_slow(request) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn prove_slow<B>(&self, request: &mut Request<B>) -> Result<(), auth_core::Error> {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        self.authenticator.prove(&method, &uri, self.assumed.as_ref(), request.headers_mut())
+    }
 }
 
 impl<S: Clone> Shared<S> {
@@ -30,9 +46,10 @@ pub(crate) struct Handles<S> {
 }
 
 impl<S> Handles<S> {
-    pub(crate) fn new(authenticator: Authenticator, relative: Option<bool>, template: S) -> Self {
+    pub(crate) fn new(authenticator: Authenticator, assumed: Option<Origin>, template: S) -> Self {
         let template = Mutex::new(template);
-        let shared = Arc::new(Shared { authenticator, relative, template });
+        let relative = assumed.as_ref().map(|assumed| authenticator.origins().contains(assumed));
+        let shared = Arc::new(Shared { authenticator, assumed, relative, template });
         let copies = shared.authenticator.per_cpu(|| Handle(Arc::new(Apart(Arc::clone(&shared)))));
         Self { shared, copies }
     }
@@ -45,6 +62,11 @@ impl<S> Handles<S> {
     #[inline]
     pub(crate) fn authenticator(&self) -> &Authenticator {
         &self.shared.authenticator
+    }
+
+    #[inline]
+    pub(crate) fn prove<B>(&self, request: &mut Request<B>) -> Result<(), auth_core::Error> {
+        self.shared.prove(request)
     }
 
     #[inline]
@@ -82,7 +104,7 @@ mod tests {
 
     use auth_core::{BoxFuture, ClientCredentials, Store, Transport, TransportError};
     use bytes::Bytes;
-    use http::{Request, Response};
+    use http::Response;
 
     use super::*;
 

@@ -3,8 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test may panic as a test may")]
 
 mod allocations;
+mod dpop;
 mod exchange;
 mod harness;
+mod http2;
+#[cfg(feature = "rustls")]
+mod mtls;
 mod peer;
 mod proxy;
 mod redirect;

@@ -51,6 +51,11 @@ impl Peer {
 
     /// The heads of the requests, in lower case.
     pub(crate) fn heads(&self) -> Vec<String> {
+        self.exact_heads().iter().map(|head| head.to_ascii_lowercase()).collect()
+    }
+
+    /// The heads of the requests, as they came.
+    pub(crate) fn exact_heads(&self) -> Vec<String> {
         self.seen.lock().unwrap().heads.clone()
     }
 }
@@ -70,7 +75,7 @@ pub(crate) fn found(location: &str) -> String {
 async fn serve(mut stream: TcpStream, seen: Arc<Mutex<Seen>>, answer: impl Fn(&str) -> String) {
     while let Some(head) = read_head(&mut stream).await {
         seen.lock().unwrap().heads.push(head.clone());
-        let answer = answer(&head);
+        let answer = answer(&head.to_ascii_lowercase());
         let _ = stream.write_all(answer.as_bytes()).await;
         if answer.contains("connection: close") {
             let _ = stream.shutdown().await;
@@ -85,5 +90,5 @@ async fn read_head(stream: &mut TcpStream) -> Option<String> {
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
     }
-    Some(String::from_utf8_lossy(&head).to_ascii_lowercase())
+    Some(String::from_utf8_lossy(&head).into_owned())
 }

@@ -36,7 +36,7 @@ async fn errors_show_neither_secret_nor_token_nor_query() {
     let faults = [
         Fault::status(503).header("x-secret", "c4n4ry"),
         Fault::body(200, "application/json", token),
-        Fault::body(401, "application/json", r#"{"error":"c4n4ry"}"#),
+        Fault::body(401, "application/json", r#"{"error":"secret-c4n4ry"}"#),
         Fault::redirect(302, "http://127.0.0.1:1/?c4n4ry"),
         Fault::redirect(302, "http://[1::2::3]/?c4n4ry"),
         Fault::truncate(),

@@ -5,9 +5,12 @@
 mod allocations;
 mod bodies;
 mod destination;
+mod dpop;
+mod http2;
 mod hyper_stack;
 mod limits;
 mod mock;
+mod mtls;
 mod refusal;
 mod support;
 mod tls;
