@@ -8,14 +8,14 @@
 
 use std::process::ExitCode;
 
-use auth_core::{Authenticator, ClientAuth, ClientCredentials, Quota, Store};
+use auth_core::{Authenticator, ClientCredentials, Profile, SecretSource, Store};
 use auth_reqwest::{AuthMiddleware, ReqwestTransport, same_origin_redirects};
 use reqwest_middleware::ClientBuilder;
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let (Ok(id), Ok(secret)) =
-        (std::env::var("FLEXPORT_CLIENT_ID"), std::env::var("FLEXPORT_CLIENT_SECRET"))
+    let (Ok(id), Some(_)) =
+        (std::env::var("FLEXPORT_CLIENT_ID"), std::env::var_os("FLEXPORT_CLIENT_SECRET"))
     else {
         eprintln!(
             "flexport: set FLEXPORT_CLIENT_ID and FLEXPORT_CLIENT_SECRET (Settings → API → \"Create API credentials\")"
@@ -24,13 +24,10 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     };
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
 
-    let credentials = ClientCredentials::new(id, secret)
-        .token_endpoint("https://api.flexport.com/oauth/token")
-        .audience("https://api.flexport.com")
-        .client_auth(ClientAuth::PostJson);
+    let credentials = ClientCredentials::new(id, SecretSource::env("FLEXPORT_CLIENT_SECRET"));
     let authenticator = Authenticator::builder(credentials)
+        .profile(Profile::flexport())
         .name("flexport")
-        .quota(Quota::per_day(10))
         .store(Store::memory())
         .transport(ReqwestTransport::new()?)
         .build()?;

@@ -1,2 +1,3 @@
-//! Compiles the Rust snippets of the README as doctests.
+//! Compiles the Rust snippets of the README and of the documents as doctests.
 #![cfg_attr(doctest, doc = include_str!("../../README.md"))]
+#![cfg_attr(doctest, doc = include_str!("../../docs/issuers.md"))]
