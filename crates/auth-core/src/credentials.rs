@@ -216,6 +216,8 @@ impl ClientCredentials {
     /// Binds tokens to this key (RFC 9449): each token request and each request to the API carries a proof. The issuer must answer
     /// with `token_type` `DPoP`. The key must tell its public half ([`Signer::public_jwk`]).
     ///
+    /// An HTTP client that follows redirects below the adapter sends a proof to a URL that it is not for; see the adapter's documentation.
+    ///
     /// A token can be used with its key only. So with a key that is made in memory every process fetches a token of its own; one
     /// that processes are to share comes from a file.
     #[must_use]

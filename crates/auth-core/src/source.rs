@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// | [`file`](Self::file) | before each token request |
 /// | [`env`](Self::env), [`command`](Self::command) | once when the issuer answers `invalid_client`, and by [`Authenticator::renew`](crate::Authenticator::renew) |
 ///
-/// All of them are read again on `invalid_client` (RFC 6749 §5.2). A secret that differs then is a new attempt, which costs
+/// All of them are read again on `invalid_client` and on any other 401 (RFC 6749 §5.2). A secret that differs then is a new attempt, which costs
 /// a token request of its own; the same secret is not sent twice. A source that fails, or has something that cannot be a secret,
 /// leaves the secret at hand in use, with a warning.
 ///

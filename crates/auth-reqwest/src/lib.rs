@@ -51,6 +51,9 @@
 //!   whether it was done. A 401 that comes from another origin is not taken for a refusal of the token;
 //!   one from the request's own is, even if another origin led back there without the token, which costs one renewal an hour
 //!   at most.
+//! - **Redirects with DPoP.** A proof is for one URL (RFC 9449 §4.3), and a redirect below the middleware makes no other: where
+//!   tokens are bound to a key, build the client with `Policy::none()`. With reqwest's default policy the `DPoP` field goes to other
+//!   hosts as well, since reqwest takes off `Authorization` alone.
 //! - **Proxies of the API.** The client that is given to [`reqwest_middleware`] is the caller's, with the proxies of the
 //!   environment unless it was told otherwise. The token requests do not go through it.
 //! - **Retries.** With `reqwest-retry`, let the retries be outermost, so that every attempt reads the token anew:
