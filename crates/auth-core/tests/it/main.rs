@@ -10,6 +10,7 @@ mod clocks;
 mod config;
 mod discovery;
 mod dpop;
+mod echo;
 #[cfg(unix)]
 mod faults;
 #[cfg(unix)]
