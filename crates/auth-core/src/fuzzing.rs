@@ -230,6 +230,7 @@ pub fn challenges(data: &[u8]) -> bool {
         one.scheme == "dpop" && error.is_some_and(|(_, code)| code == "use_dpop_nonce")
     });
     assert_eq!(challenge::wants_dpop_nonce(&headers), wants);
+    assert!(challenge::is_about_proof(&headers) || !wants);
     found
 }
 

@@ -1,9 +1,14 @@
 //! What must hold of everything that was read.
 
+use std::fmt;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, Uri};
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::{DAY, NOW, SECRET};
@@ -28,6 +33,9 @@ pub(super) const LONGEST_MESSAGE: usize = 1000;
 /// Two lists of eight values, each of 64 characters that take up to ten when they are escaped, and own words.
 pub(super) const LONGEST_NOTICE: usize = 2 * 8 * (64 * 10 + 8) + 400;
 
+/// So much of a secret is as secret as the whole.
+const SECRET_PART: usize = 12;
+
 /// No nonce is longer (RFC 9449 §8.1 has no bound).
 const LONGEST_NONCE: usize = 1024;
 
@@ -51,7 +59,9 @@ pub(super) fn check_reading(reading: &Reading, headers: &HeaderMap) {
         check_text(text, LONGEST_MESSAGE);
     }
     for text in [&failure.detail, &error.to_string(), &format!("{error:?} {failure:?}")] {
-        assert!(!text.contains(SECRET), "the secret: {text}");
+        let shows = |part: &[u8]| text.as_bytes().windows(part.len()).any(|shown| shown == part);
+        assert!(!SECRET.as_bytes().windows(SECRET_PART).any(shows), "the secret: {text}");
+        assert!(!shows(STANDARD_NO_PAD.encode(SECRET).as_bytes()), "the secret: {text}");
     }
 }
 
@@ -65,6 +75,38 @@ pub(super) fn check_members(body: &[u8], token: &str, scheme: Scheme) {
     assert!(members["access_token"] == token && members["error"].is_null(), "{members}");
     let is_kind = |name: &str| name.eq_ignore_ascii_case(kind);
     assert!(members["token_type"].as_str().is_some_and(is_kind), "{members}");
+    let Names(mut names) = serde_json::from_slice(body).expect("an object, as above");
+    let all = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), all, "a member stands twice: {members}");
+}
+
+/// The names of an object's members, also those that stand twice.
+struct Names(Vec<String>);
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Names;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Names, A::Error> {
+                let mut names = Vec::new();
+                while let Some((name, IgnoredAny)) = map.next_entry()? {
+                    names.push(name);
+                }
+                Ok(Names(names))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
 }
 
 pub(super) fn check_header(token: &AccessToken, scheme: Scheme, lifetime: Lifetime) {

@@ -37,7 +37,7 @@ const HEADERS: &[&[u8]] = &[
     b"0Fri, 31 Dec 9999 23:59:59 GMT\n6no-cache, max-age=7200",
     b"2\"day\";r=3, \"a,b;c\";r=0;t=30\n3\"day\";q=10;w=86400\n5nonce",
     b"2limit=100, remaining=50, reset=30\n6max-age=99999999999999999999",
-    b"4b=per_hour;q=3;r=2;t=1800, b=per_day;q=10;r=7;t=99999999999999999999",
+    b"4b=per_hour;q=3;r=2;t=1800, b=now;r=1;t=0, b=per_day;q=10;r=7;t=99999999999999999999",
 ];
 
 const CHALLENGES: &[&[u8]] = &[
@@ -80,6 +80,8 @@ const PIECES: &[&[u8]] = &[
     b"inf",
     b"\"error\":",
     b"\"access_token\":\"\",",
+    b"\"access_token\":\"abc\",",
+    b"\"token_type\":\"Bearer\",",
     b"#",
     b"@",
     SECRET.as_bytes(),
