@@ -128,6 +128,7 @@ pub fn claims(data: &[u8]) -> bool {
 
     let (form, details, claims) = (jwt::form(&token), jwt::details(&token), jwt::claims(&token));
     assert_eq!(details.is_some(), form == Form::Jwt);
+    assert!(claims.is_none() || form == jwt::Form::Jwt, "claims of what is no JWT");
     if let (Some(claims), Some(details)) = (claims, &details) {
         assert_eq!((claims.exp, claims.iat), (details.exp, details.iat));
     }

@@ -97,3 +97,15 @@ async fn retry_after_is_honoured_and_bounded() {
         auth.authorization().await.unwrap();
     }
 }
+
+// torture: D32
+#[tokio::test(start_paused = true)]
+async fn what_is_no_jwt_is_used_as_it_is_whatever_stands_in_its_middle() {
+    // `{"exp":1,"iat":1}` where the claims of a JWT would be, behind what is no header.
+    let body =
+        r#"{"access_token":"x.eyJleHAiOjEsImlhdCI6MX0.y","token_type":"Bearer","expires_in":3600}"#;
+    let issuer = Issuer::new([Step::Answer(answer(200, "application/json", body))]);
+    let (auth, _) = authenticator(&issuer);
+    let authorization = auth.authorization().await.unwrap();
+    assert_eq!(text(&authorization), "Bearer x.eyJleHAiOjEsImlhdCI6MX0.y");
+}
