@@ -1,6 +1,6 @@
 //! What is odd about a token is said once, and costs nothing: the token is used all the same.
 
-use auth_core::{Authenticator, Builder, ClientCredentials, MemoryStore, Profile, Store};
+use auth_core::{ClientCredentials, Profile};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
@@ -20,13 +20,6 @@ fn token(token: &str, more: &str) -> Step {
     Step::Answer(answer(200, "application/json", &body))
 }
 
-fn builder(issuer: &Issuer, credentials: ClientCredentials) -> Builder {
-    Authenticator::builder(credentials)
-        .store(Store::new(MemoryStore::new()))
-        .transport(issuer.clone())
-        .clock(SharedClock::new())
-}
-
 #[tokio::test(start_paused = true)]
 async fn every_check_is_said_once_and_the_token_is_used() {
     let log = Log::listen();
@@ -44,7 +37,7 @@ async fn every_check_is_said_once_and_the_token_is_used() {
     };
     let issuer = Issuer::new([step(), step()]);
     let credentials = credentials().scope("read").scope("write");
-    let auth = builder(&issuer, credentials).build().unwrap();
+    let auth = builder_for(&issuer, credentials).0.build().unwrap();
     let authorization = auth.authorization().await.unwrap();
     assert_eq!(text(&authorization), format!("Bearer {odd}"));
     auth.renew().await.unwrap();
@@ -67,7 +60,7 @@ async fn a_token_that_is_no_jwt_is_odd_where_the_issuer_gives_jwts_and_nowhere_e
     for (profile, odd) in [(Profile::generic(), false), (Profile::auth0("a.example"), true)] {
         let log = Log::listen();
         let issuer = Issuer::new([token("opaque", "")]);
-        let auth = builder(&issuer, credentials()).profile(profile).build().unwrap();
+        let auth = builder_for(&issuer, credentials()).0.profile(profile).build().unwrap();
         auth.authorization().await.unwrap();
         assert_eq!(log.text().contains("check="), odd, "{}", log.text());
     }
@@ -81,7 +74,7 @@ async fn a_token_as_it_was_asked_for_is_not_spoken_of() {
         "aud": ["https://api.example"], "azp": "client", "iat": now, "exp": now + 86_400,
     }));
     let issuer = Issuer::new([token(&good, r#","scope":"read""#)]);
-    let auth = builder(&issuer, credentials().scope("read")).build().unwrap();
+    let auth = builder_for(&issuer, credentials().scope("read")).0.build().unwrap();
     auth.authorization().await.unwrap();
     assert!(!log.text().contains("check="), "{}", log.text());
     assert!(log.text().contains("a token is in use"));
@@ -92,19 +85,19 @@ fn what_looks_wrong_before_anything_is_spent_is_said_when_it_is_built() {
     let log = Log::listen();
     let issuer = Issuer::new([]);
     let slash = credentials().issuer("https://api.example/");
-    builder(&issuer, slash).build().unwrap();
+    builder_for(&issuer, slash).0.build().unwrap();
     assert!(log.text().contains("trailing slash"), "{}", log.text());
 
     let short =
         credentials().client_auth(auth_core::ClientAuth::SecretJwt).issuer("https://a.example");
-    builder(&issuer, short).build().unwrap();
+    builder_for(&issuer, short).0.build().unwrap();
     assert!(log.text().contains("HS256"), "{}", log.text());
     assert!(!log.text().contains(SECRET));
     for placeholder in ["${API_SECRET}", "<client_secret>", "changeme", "YOUR_SECRET", "****"] {
         let credentials = ClientCredentials::new("client", placeholder)
             .token_endpoint("https://issuer.example/oauth/token")
             .audience("https://api.example");
-        let error = builder(&issuer, credentials).build().unwrap_err();
+        let error = builder_for(&issuer, credentials).0.build().unwrap_err();
         assert_eq!(error.field(), "client_secret", "{placeholder}");
     }
     assert_eq!(issuer.requests(), 0);
@@ -114,7 +107,7 @@ fn what_looks_wrong_before_anything_is_spent_is_said_when_it_is_built() {
 async fn a_profile_fills_in_what_nobody_has_said() {
     let issuer = Issuer::new([]);
     let bare = || ClientCredentials::new("client", SECRET);
-    let auth = builder(&issuer, bare()).profile(Profile::flexport()).build().unwrap();
+    let auth = builder_for(&issuer, bare()).0.profile(Profile::flexport()).build().unwrap();
     auth.authorization().await.unwrap();
     let sent = issuer.sent().pop().unwrap();
     assert_eq!(sent.uri(), "https://api.flexport.com/oauth/token");
@@ -129,7 +122,7 @@ async fn a_profile_fills_in_what_nobody_has_said() {
         bare().token_endpoint("https://staging.example/t").client_auth(auth_core::ClientAuth::Post);
     let refused = r#"{"error":"invalid_request","error_description":"Daily limit reached"}"#;
     let issuer = Issuer::new([Step::Answer(answer(400, "application/json", refused))]);
-    let auth = builder(&issuer, own).profile(mine).build().unwrap();
+    let auth = builder_for(&issuer, own).0.profile(mine).build().unwrap();
     assert!(auth.authorization().await.unwrap_err().is_quota_exhausted());
     let sent = issuer.sent().pop().unwrap();
     assert_eq!(sent.uri(), "https://staging.example/t");

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use auth_core::{
-    Authenticator, Builder, ClientAuth, ClientCredentials, Discovery, MemoryStore, Store,
-};
+use auth_core::{Authenticator, ClientAuth, ClientCredentials, Discovery, MemoryStore, Store};
 use bytes::Bytes;
 use http::Response;
 
@@ -15,15 +13,6 @@ fn credentials() -> ClientCredentials {
         .issuer("https://issuer.example/tenant")
         .discover(Discovery::OAuth)
         .audience("https://api.example")
-}
-
-fn builder(issuer: &Issuer, credentials: ClientCredentials) -> (Builder, SharedClock) {
-    let clock = SharedClock::new();
-    let builder = Authenticator::builder(credentials)
-        .store(Store::new(MemoryStore::new()))
-        .transport(issuer.clone())
-        .clock(clock.clone());
-    (builder, clock)
 }
 
 fn metadata(members: &str) -> Option<Response<Bytes>> {
@@ -41,7 +30,7 @@ async fn spent(auth: &Authenticator) -> u32 {
 async fn the_metadata_is_asked_for_once_and_costs_no_unit() {
     let issuer = Issuer::new([]);
     issuer.publish(metadata(""));
-    let (builder, _) = builder(&issuer, credentials());
+    let (builder, _) = builder_for(&issuer, credentials());
     let auth = builder.build().unwrap();
     auth.authorization().await.unwrap();
     auth.renew().await.unwrap();
@@ -55,7 +44,7 @@ async fn the_metadata_is_asked_for_once_and_costs_no_unit() {
 async fn openids_document_is_another_one() {
     let issuer = Issuer::new([]);
     issuer.publish(metadata(""));
-    let (builder, _) = builder(&issuer, credentials().discover(Discovery::OpenId));
+    let (builder, _) = builder_for(&issuer, credentials().discover(Discovery::OpenId));
     builder.build().unwrap().authorization().await.unwrap();
     let url = "https://issuer.example/tenant/.well-known/openid-configuration";
     assert_eq!(issuer.metadata_urls(), [url]);
@@ -64,7 +53,7 @@ async fn openids_document_is_another_one() {
 #[tokio::test(start_paused = true)]
 async fn metadata_that_cannot_be_had_is_an_error_with_its_url_and_costs_nothing() {
     let issuer = Issuer::new([]);
-    let (builder, clock) = builder(&issuer, credentials());
+    let (builder, clock) = builder_for(&issuer, credentials());
     let auth = builder.build().unwrap();
     let mut waits = Vec::new();
     for _ in 0..3 {
@@ -92,7 +81,7 @@ async fn metadata_of_another_issuer_is_refused() {
     let foreign =
         r#"{"issuer":"https://issuer.example/tenant/","token_endpoint":"https://evil.example/t"}"#;
     issuer.publish(Some(answer(200, "application/json", foreign)));
-    let (builder, _) = builder(&issuer, credentials());
+    let (builder, _) = builder_for(&issuer, credentials());
     let auth = builder.build().unwrap();
     let error = auth.authorization().await.unwrap_err();
     assert!(error.is_discovery() && error.to_string().contains("issuer"), "{error}");
@@ -108,7 +97,7 @@ async fn what_the_issuer_does_not_take_is_an_error_before_it_is_spent_on() {
     for (members, named) in cases {
         let issuer = Issuer::new([]);
         issuer.publish(metadata(members));
-        let (builder, _) = builder(&issuer, credentials());
+        let (builder, _) = builder_for(&issuer, credentials());
         let auth = builder.build().unwrap();
         let error = auth.authorization().await.unwrap_err();
         assert!(error.is_discovery() && !error.is_transient(), "{error:?}");
@@ -121,7 +110,7 @@ async fn what_the_issuer_does_not_take_is_an_error_before_it_is_spent_on() {
 async fn old_metadata_is_asked_for_again_and_used_if_it_cannot_be_had() {
     let issuer = Issuer::new([]);
     issuer.publish(metadata(""));
-    let (builder, _) = builder(&issuer, credentials());
+    let (builder, _) = builder_for(&issuer, credentials());
     let auth = builder.build().unwrap();
     auth.authorization().await.unwrap();
     issuer.publish(None);
@@ -150,7 +139,7 @@ async fn a_client_with_a_certificate_goes_to_the_alias() {
         .issuer("https://issuer.example/tenant")
         .discover(Discovery::OAuth)
         .audience("https://api.example");
-    let (builder, _) = builder(&issuer, with_certificate);
+    let (builder, _) = builder_for(&issuer, with_certificate);
     builder.build().unwrap().authorization().await.unwrap();
     assert_eq!(issuer.sent()[0].uri(), "https://mtls.example/t");
     assert_eq!(issuer.last_field("client_id").unwrap(), "client");
@@ -182,7 +171,7 @@ async fn a_token_in_the_store_is_used_without_a_look_at_the_issuer() {
 fn the_ways_that_do_not_fit_are_named_when_it_is_built() {
     let field = |credentials: ClientCredentials| {
         let issuer = Issuer::new([]);
-        builder(&issuer, credentials).0.build().unwrap_err().field()
+        builder_for(&issuer, credentials).0.build().unwrap_err().field()
     };
     assert_eq!(field(credentials().token_endpoint("https://a.example/t")), "token_endpoint");
     let plain = || ClientCredentials::new("client", SECRET).audience("https://api.example");

@@ -10,15 +10,9 @@ use serde_json::Value;
 use crate::support::*;
 
 fn authenticator(issuer: &Issuer) -> (Authenticator, SharedClock) {
-    let clock = SharedClock::new();
     let credentials = credentials().dpop(SigningKey::generate_es256());
-    let auth = Authenticator::builder(credentials)
-        .store(Store::new(MemoryStore::new()))
-        .transport(issuer.clone())
-        .clock(clock.clone())
-        .build()
-        .unwrap();
-    (auth, clock)
+    let (builder, clock) = builder_for(issuer, credentials);
+    (builder.build().unwrap(), clock)
 }
 
 fn claims(proof: &HeaderValue) -> Value {
@@ -114,14 +108,8 @@ async fn nonces_are_kept_for_each_origin() {
     let issuer = Issuer::new([]);
     issuer.token_type("DPoP");
     let credentials = credentials().dpop(SigningKey::generate_es256());
-    let auth = Authenticator::builder(credentials)
-        .origin("https://a.example")
-        .origin("https://b.example")
-        .store(Store::new(MemoryStore::new()))
-        .transport(issuer.clone())
-        .clock(SharedClock::new())
-        .build()
-        .unwrap();
+    let (builder, _) = builder_for(&issuer, credentials);
+    let auth = builder.origin("https://a.example").origin("https://b.example").build().unwrap();
     auth.authorization().await.unwrap();
     let uri = |host: &str| -> Uri { format!("https://{host}.example/x").parse().unwrap() };
     let nonce = |host: &str| {

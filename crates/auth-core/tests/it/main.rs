@@ -31,5 +31,6 @@ mod secrecy;
 mod sharing;
 mod status;
 mod store;
+mod stores;
 mod support;
 mod tools;

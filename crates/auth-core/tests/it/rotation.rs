@@ -17,17 +17,8 @@ impl Rotating {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("secret"), "the-first-secret\n").unwrap();
         let issuer = Issuer::new(script);
-        let clock = SharedClock::new();
         let source = SecretSource::file(directory.path().join("secret"));
-        let credentials = ClientCredentials::new("client", source)
-            .token_endpoint("https://issuer.example/oauth/token")
-            .audience("https://api.example");
-        let auth = Authenticator::builder(credentials)
-            .store(Store::new(MemoryStore::new()))
-            .transport(issuer.clone())
-            .clock(clock.clone())
-            .build()
-            .unwrap();
+        let auth = builder_for(&issuer, credentials_of(source)).0.build().unwrap();
         Self { auth, issuer, directory }
     }
 
@@ -142,17 +133,8 @@ async fn a_command_is_run_again_only_when_its_secret_is_refused_and_not_often() 
     // Prints the same secret each time, and writes down that it ran.
     let script = format!("echo run >> {0}; echo the-commands-secret", runs.display());
     let issuer = Issuer::new([refusal(401, "invalid_client")]);
-    let clock = SharedClock::new();
     let source = SecretSource::command("sh", ["-c", &script]);
-    let credentials = ClientCredentials::new("client", source)
-        .token_endpoint("https://issuer.example/oauth/token")
-        .audience("https://api.example");
-    let auth = Authenticator::builder(credentials)
-        .store(Store::new(MemoryStore::new()))
-        .transport(issuer.clone())
-        .clock(clock.clone())
-        .build()
-        .unwrap();
+    let auth = builder_for(&issuer, credentials_of(source)).0.build().unwrap();
     let ran = || std::fs::read_to_string(&runs).unwrap().lines().count();
     assert_eq!(ran(), 1);
     auth.authorization().await.unwrap_err();
@@ -168,14 +150,7 @@ async fn a_command_is_run_again_only_when_its_secret_is_refused_and_not_often() 
 #[test]
 fn a_source_that_has_nothing_is_an_error_when_it_is_built() {
     let build = |source: SecretSource| {
-        let credentials = ClientCredentials::new("client", source)
-            .token_endpoint("https://issuer.example/oauth/token")
-            .audience("https://api.example");
-        Authenticator::builder(credentials)
-            .store(Store::new(MemoryStore::new()))
-            .transport(Issuer::new([]))
-            .build()
-            .unwrap_err()
+        builder_for(&Issuer::new([]), credentials_of(source)).0.build().unwrap_err()
     };
     for source in [
         SecretSource::env("AUTH_CORE_NO_SUCH_VARIABLE"),
@@ -251,12 +226,8 @@ async fn a_client_that_was_mended_is_not_held_for_a_day() {
     let certificate = ClientCredentials::with_certificate("client")
         .token_endpoint("https://issuer.example/oauth/token")
         .audience("https://api.example");
-    let (auth, clock) = {
-        let clock = SharedClock::new();
-        let builder = Authenticator::builder(certificate).clock(clock.clone());
-        let builder = builder.store(Store::new(MemoryStore::new())).transport(issuer.clone());
-        (builder.build().unwrap(), clock)
-    };
+    let (builder, clock) = builder_for(&issuer, certificate);
+    let auth = builder.build().unwrap();
     let error = auth.authorization().await.unwrap_err();
     assert!(error.is_invalid_client());
     let wait = clock.until(error.retry_at().unwrap());
@@ -281,12 +252,7 @@ async fn a_signer_that_panics_costs_nothing() {
         .token_endpoint("https://issuer.example/oauth/token")
         .issuer("https://issuer.example")
         .audience("https://api.example");
-    let auth = Authenticator::builder(credentials)
-        .store(Store::new(MemoryStore::new()))
-        .transport(issuer.clone())
-        .clock(SharedClock::new())
-        .build()
-        .unwrap();
+    let auth = builder_for(&issuer, credentials).0.build().unwrap();
     let error = auth.authorization().await.unwrap_err();
     assert!(error.is_not_sent() && error.to_string().contains("signer"), "{error}");
     assert_eq!((issuer.requests(), auth.status().await.windows[0].spent), (0, 0));

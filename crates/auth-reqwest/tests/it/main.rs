@@ -10,6 +10,9 @@ mod http2;
 #[cfg(feature = "rustls")]
 mod mtls;
 mod peer;
+#[path = "../../../auth-tower/tests/it/peers/mod.rs"]
+#[cfg_attr(not(feature = "rustls"), allow(dead_code, reason = "certificates need TLS"))]
+mod peers;
 mod proxy;
 mod redirect;
 mod refusal;

@@ -11,6 +11,7 @@ mod hyper_stack;
 mod limits;
 mod mock;
 mod mtls;
+mod peers;
 mod refusal;
 mod support;
 mod tls;
