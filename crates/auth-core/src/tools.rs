@@ -88,14 +88,14 @@ impl Authenticator {
             let before = record.tokens.len();
             record.tokens.retain(|_, token| token.id != snapshot.id);
             if record.tokens.len() == before {
-                break;
+                return Ok(());
             }
             let written = renewal.cell.write(version, &mut record).await;
             if let Written::Written(_) = written.map_err(|error| renewal.store_error(error))? {
-                break;
+                return Ok(());
             }
         }
-        Ok(())
+        Err(self.tool_error("others wrote to the store at every attempt"))
     }
 
     /// The way out of a record that is damaged, lost, or older than one that was seen: puts a new one into the store, which
