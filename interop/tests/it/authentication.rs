@@ -10,8 +10,7 @@ use crate::server::{Server, spent};
 
 /// Each client, with the way that it is registered for.
 fn clients(server: &Server) -> Vec<(&'static str, ClientCredentials)> {
-    let with_secret =
-        |name, auth| (name, server.with_secret(name).client_auth(auth));
+    let with_secret = |name, auth| (name, server.with_secret(name).client_auth(auth));
     let with_key = |name, algorithm| {
         let key = SigningKey::from_pem(algorithm, server.client(name, "private_key_pem")).unwrap();
         let key = key.with_key_id(server.client(name, "kid"));

@@ -20,7 +20,8 @@ fn jsonwebtoken_itself_cannot_sign_in_this_build_and_the_signer_can() {
         (Algorithm::Ps256, "key_jwt_ps256"),
         (Algorithm::EdDsa, "key_jwt_eddsa"),
     ] {
-        let key = SigningKey::from_pem(algorithm, server.client(client, "private_key_pem")).unwrap();
+        let key =
+            SigningKey::from_pem(algorithm, server.client(client, "private_key_pem")).unwrap();
         key.sign(b"a message").unwrap();
     }
 }

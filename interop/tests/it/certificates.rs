@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use auth_core::{Authenticator, BoxFuture, ClientAuth, ClientCredentials, Discovery, Transport, TransportError};
+use auth_core::{
+    Authenticator, BoxFuture, ClientAuth, ClientCredentials, Discovery, Transport, TransportError,
+};
 use auth_reqwest::{AuthMiddleware, ReqwestTransport};
 use auth_tower::HyperTransport;
 use hyper_rustls::HttpsConnectorBuilder;
@@ -14,15 +16,16 @@ use serde_json::Value;
 
 use crate::server::{Server, spent};
 
-const CLIENTS: [(&str, ClientAuth); 2] = [
-    ("tls", ClientAuth::TlsClientAuth),
-    ("tls_self_signed", ClientAuth::SelfSignedTlsClientAuth),
-];
+const CLIENTS: [(&str, ClientAuth); 2] =
+    [("tls", ClientAuth::TlsClientAuth), ("tls_self_signed", ClientAuth::SelfSignedTlsClientAuth)];
 
 /// What a reqwest client needs to be known by its certificate.
 fn known(server: &Server, name: &str, client: ClientBuilder) -> ClientBuilder {
-    let pem =
-        format!("{}\n{}", server.client(name, "certificate_pem"), server.client(name, "private_key_pem"));
+    let pem = format!(
+        "{}\n{}",
+        server.client(name, "certificate_pem"),
+        server.client(name, "private_key_pem")
+    );
     client
         .no_proxy()
         .identity(Identity::from_pem(pem.as_bytes()).unwrap())
@@ -38,13 +41,14 @@ fn over_hyper(server: &Server, name: &str) -> impl Transport {
     let mut roots = RootCertStore::empty();
     roots.add(pem(server.text("/mtls/ca_pem"))).unwrap();
     let key = PrivateKeyDer::from_pem_slice(server.client(name, "private_key_pem").as_bytes());
-    let config =
-        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_client_auth_cert(vec![pem(server.client(name, "certificate_pem"))], key.unwrap())
-            .unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(
+        rustls::crypto::aws_lc_rs::default_provider(),
+    ))
+    .with_safe_default_protocol_versions()
+    .unwrap()
+    .with_root_certificates(roots)
+    .with_client_auth_cert(vec![pem(server.client(name, "certificate_pem"))], key.unwrap())
+    .unwrap();
     let connector =
         HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http1().build();
     HyperTransport::new(connector)
@@ -76,8 +80,7 @@ async fn at_the_token_endpoint_and_at_the_alias_over_both_transports() {
             let transports: [Box<dyn Transport>; 2] =
                 [Box::new(over_reqwest(&server, name)), Box::new(over_hyper(&server, name))];
             for transport in transports {
-                let auth =
-                    server.builder(credentials.clone(), Boxed(transport)).build().unwrap();
+                let auth = server.builder(credentials.clone(), Boxed(transport)).build().unwrap();
                 requests += 1;
                 gets_a_token(&server, name, &auth, requests).await;
             }

@@ -44,8 +44,7 @@ async fn without_a_nonce_at_the_issuer() {
     let server = Server::start();
     let key = SigningKey::generate_es256();
     let thumbprint = auth_core::Signer::public_jwk(&key).unwrap().thumbprint();
-    let credentials =
-        server.secret_at_endpoint("dpop").client_auth(ClientAuth::Basic).dpop(key);
+    let credentials = server.secret_at_endpoint("dpop").client_auth(ClientAuth::Basic).dpop(key);
     let auth = server.builder(credentials, ReqwestTransport::new().unwrap()).build().unwrap();
     for seen in asks(&server, &auth).await {
         assert_eq!((&seen["scheme"], &seen["jkt"]), (&"DPoP".into(), &thumbprint.clone().into()));

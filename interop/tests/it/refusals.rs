@@ -9,9 +9,10 @@ use crate::server::{Server, spent};
 async fn a_wrong_secret() {
     let server = Server::start();
     for (name, auth) in [("basic", ClientAuth::Basic), ("post", ClientAuth::Post)] {
-        let credentials = ClientCredentials::new(server.client(name, "client_id"), "not-the-one-4711")
-            .client_auth(auth)
-            .token_endpoint(server.text("/token_endpoint"));
+        let credentials =
+            ClientCredentials::new(server.client(name, "client_id"), "not-the-one-4711")
+                .client_auth(auth)
+                .token_endpoint(server.text("/token_endpoint"));
         let auth = server.builder(credentials, ReqwestTransport::new().unwrap()).build().unwrap();
         for _ in 0..3 {
             let error = auth.authorization().await.unwrap_err();
@@ -58,10 +59,8 @@ async fn a_scope_that_is_not_this_clients() {
 #[tokio::test]
 async fn a_method_and_an_algorithm_that_the_metadata_does_not_list_cost_nothing() {
     let server = Server::start();
-    let key = SigningKey::from_pem(
-        Algorithm::Es256,
-        server.client("key_jwt_es256", "private_key_pem"),
-    );
+    let key =
+        SigningKey::from_pem(Algorithm::Es256, server.client("key_jwt_es256", "private_key_pem"));
     let credentials = ClientCredentials::with_key("key_jwt_es256", Unknown(key.unwrap()))
         .issuer(server.text("/issuer"))
         .discover(Discovery::OpenId);

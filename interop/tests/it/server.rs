@@ -27,8 +27,9 @@ impl Server {
         let stdin = child.stdin.take().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let said = serde_json::from_str(&line)
-            .expect("the server says where it is; are its packages there (`npm ci --prefix server`)?");
+        let said = serde_json::from_str(&line).expect(
+            "the server says where it is; are its packages there (`npm ci --prefix server`)?",
+        );
         Self { child, _stdin: stdin, said }
     }
 
@@ -45,15 +46,14 @@ impl Server {
 
     /// A client with a secret, and no way to the token endpoint yet.
     pub(crate) fn with_secret(&self, name: &str) -> ClientCredentials {
-        ClientCredentials::new(
-            self.client(name, "client_id"),
-            self.client(name, "client_secret"),
-        )
+        ClientCredentials::new(self.client(name, "client_id"), self.client(name, "client_secret"))
     }
 
     /// The same at the token endpoint.
     pub(crate) fn secret_at_endpoint(&self, name: &str) -> ClientCredentials {
-        self.with_secret(name).token_endpoint(self.text("/token_endpoint")).issuer(self.text("/issuer"))
+        self.with_secret(name)
+            .token_endpoint(self.text("/token_endpoint"))
+            .issuer(self.text("/issuer"))
     }
 
     /// An authenticator for the protected resource on loopback.

@@ -1,6 +1,6 @@
 //! What is odd about a token is said once, and costs nothing: the token is used all the same.
 
-use auth_core::{ClientCredentials, Profile};
+use auth_core::{ClientCredentials, MemoryStore, Profile, Store};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
@@ -118,6 +118,12 @@ async fn a_profile_fills_in_what_nobody_has_said() {
     let mut mine = Profile::flexport();
     mine.headers.push(("x-tenant".parse().unwrap(), "a".parse().unwrap()));
     mine.quota_refusals.push((400, "daily limit".to_owned()));
+    // What the request is made of is not a profile's to replace.
+    let mut greedy = Profile::generic();
+    greedy.headers.push(("authorization".parse().unwrap(), "Bearer gateway".parse().unwrap()));
+    let error = builder_for(&issuer, credentials()).0.profile(greedy).build().unwrap_err();
+    assert_eq!(error.field(), "profile");
+
     let own =
         bare().token_endpoint("https://staging.example/t").client_auth(auth_core::ClientAuth::Post);
     let refused = r#"{"error":"invalid_request","error_description":"Daily limit reached"}"#;
@@ -128,4 +134,20 @@ async fn a_profile_fills_in_what_nobody_has_said() {
     assert_eq!(sent.uri(), "https://staging.example/t");
     assert_eq!(sent.headers()["content-type"], "application/x-www-form-urlencoded");
     assert_eq!(sent.headers()["x-tenant"], "a");
+}
+
+// torture: C21
+#[tokio::test(start_paused = true)]
+async fn clients_with_different_headers_do_not_share_a_token() {
+    let issuer = Issuer::new([]);
+    let store = Store::new(MemoryStore::new());
+    let of = |tenant: &str| {
+        let mut profile = Profile::generic();
+        profile.headers.push(("x-tenant".parse().unwrap(), tenant.parse().unwrap()));
+        let builder = builder_for(&issuer, credentials()).0.store(store.clone());
+        builder.profile(profile).build().unwrap()
+    };
+    let first = of("a").authorization().await.unwrap();
+    assert_eq!(text(&of("a").authorization().await.unwrap()), text(&first));
+    assert_ne!(text(&of("b").authorization().await.unwrap()), text(&first));
 }
