@@ -9,7 +9,7 @@
 use std::process::ExitCode;
 
 use auth_core::{Authenticator, ClientCredentials, Profile, SecretSource, Store};
-use auth_reqwest::{AuthMiddleware, ReqwestTransport, same_origin_redirects};
+use auth_reqwest::{AuthMiddleware, ReqwestTransport};
 use reqwest_middleware::ClientBuilder;
 
 #[tokio::main]
@@ -31,9 +31,9 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         .store(Store::memory())
         .transport(ReqwestTransport::new()?)
         .build()?;
-    let client = reqwest::Client::builder().redirect(same_origin_redirects()).build()?;
-    let client =
-        ClientBuilder::new(client).with(AuthMiddleware::new(authenticator.clone())).build();
+    let auth = AuthMiddleware::new(authenticator.clone());
+    let client = auth.client(reqwest::Client::builder())?;
+    let client = ClientBuilder::new(client).with(auth).build();
 
     let request = client.get("https://api.flexport.com/shipments").header("Flexport-Version", "2");
     let code = match request.send().await {

@@ -4,7 +4,7 @@
 
 use auth_core::{Authenticator, ClientCredentials, Quota, Store};
 use auth_issuer::Issuer;
-use auth_reqwest::{AuthMiddleware, ReqwestTransport, same_origin_redirects};
+use auth_reqwest::{AuthMiddleware, ReqwestTransport};
 use reqwest_middleware::ClientBuilder;
 
 #[tokio::main]
@@ -21,9 +21,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .transport(ReqwestTransport::new()?)
         .insecure_loopback(true)
         .build()?;
-    let client = reqwest::Client::builder().no_proxy().redirect(same_origin_redirects()).build()?;
-    let client =
-        ClientBuilder::new(client).with(AuthMiddleware::new(authenticator.clone())).build();
+    let auth = AuthMiddleware::new(authenticator.clone());
+    let client = auth.client(reqwest::Client::builder().no_proxy())?;
+    let client = ClientBuilder::new(client).with(auth).build();
 
     for _ in 0..3 {
         let response = client.get(format!("{}/v2/shipments", issuer.url())).send().await?;

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use auth_core::{Authenticator, ClientAuth, ClientCredentials, Store};
 use auth_issuer::{Fault, Issuer};
-use auth_reqwest::{AuthMiddleware, ReqwestTransport, same_origin_redirects};
+use auth_reqwest::{AuthMiddleware, ReqwestTransport};
 use auth_tower::AuthLayer;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -47,11 +47,9 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         .clock(clock.clone())
         .build()?;
 
-    let reqwest =
-        reqwest::Client::builder().no_proxy().redirect(same_origin_redirects()).build()?;
-    let reqwest = Reqwest(
-        ClientBuilder::new(reqwest).with(AuthMiddleware::new(authenticator.clone())).build(),
-    );
+    let middleware = AuthMiddleware::new(authenticator.clone());
+    let reqwest = middleware.client(reqwest::Client::builder().no_proxy())?;
+    let reqwest = Reqwest(ClientBuilder::new(reqwest).with(middleware).build());
     let hyper = Client::builder(TokioExecutor::new()).build_http();
     let tower = Tower(AuthLayer::new(authenticator.clone()).layer(hyper));
 

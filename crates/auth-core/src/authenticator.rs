@@ -16,6 +16,7 @@ use crate::per_cpu::PerCpu;
 use crate::renewal::Renewal;
 use crate::renewal::flight::{Boarding, Landing, Waiter, Wish};
 use crate::shared::Shared;
+use crate::standing::Standing;
 use crate::status::Status;
 use crate::store::BoxFuture;
 use crate::sync::{Runtime, timeout};
@@ -141,6 +142,9 @@ impl Authenticator {
             // Not one of this authenticator's: then any of its tokens is another.
             return self.authorization().await;
         }
+        if let Some(error) = self.shared.unanswered(refused) {
+            return Err(error);
+        }
         self.refuse(refused);
         self.wait(Wish::After(refused)).await
     }
@@ -163,13 +167,6 @@ impl Authenticator {
     #[inline]
     pub fn target(&self, uri: &Uri) -> Target {
         self.shared.origins.target(uri)
-    }
-
-    /// As [`target`](Self::target), for a URL that is in parts already: the one of the credential's origins that it is in.
-    /// No port is the scheme's own; IPv6 addresses are in brackets, as in a URL.
-    #[inline]
-    pub fn origin_of(&self, scheme: &str, host: &str, port: Option<u16>) -> Option<&Origin> {
-        self.shared.origins.of_parts(scheme, host, port)
     }
 
     /// The origins that the credential is bound to, in no particular order.
@@ -197,6 +194,19 @@ impl Authenticator {
     /// The next caller is to try anew.
     pub(crate) fn forget_failure(&self) {
         self.shared.flights.forget_failure();
+    }
+
+    /// Whether the two are handles of one credential.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    pub(crate) fn generation(&self) -> Generation {
+        self.shared.generation()
+    }
+
+    pub(crate) fn standing(&self) -> &Standing {
+        &self.shared.standing
     }
 
     pub(crate) fn bound(&self) -> &Origins {

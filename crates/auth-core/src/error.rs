@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::clock::Timestamp;
 use crate::failure::{Failure, FailureKind};
@@ -47,6 +47,10 @@ enum Kind {
     Runtime,
     /// The request does not say where it goes.
     RelativeUri,
+    /// The request's path can be read in several ways, or no rule covers it.
+    Unrouted,
+    /// The request waited for a token as long as it would.
+    Waited,
 }
 
 impl Error {
@@ -73,6 +77,13 @@ impl Error {
                        no more than one an hour is made for this"
             .to_owned();
         Self::build(Kind::RefusedAgain, credential, message, Some(retry_at), None)
+    }
+
+    pub(crate) fn no_other_key(credential: Arc<str>) -> Self {
+        let message =
+            "the API refused the key, and there is no other; put a new one where it is read from"
+                .to_owned();
+        Self::build(Kind::RefusedAgain, credential, message, None, None)
     }
 
     pub(crate) fn store(
@@ -112,6 +123,17 @@ impl Error {
         Self::build(Kind::RelativeUri, credential, message, None, None)
     }
 
+    pub(crate) fn unrouted(credentials: Arc<str>, message: String) -> Self {
+        Self::build(Kind::Unrouted, credentials, message, None, None)
+    }
+
+    pub(crate) fn waited(credential: Arc<str>, patience: Duration) -> Self {
+        let message = format!(
+            "the request waited for a token for {patience:?}, as long as its options allow; the token request goes on for others"
+        );
+        Self::build(Kind::Waited, credential, message, None, None)
+    }
+
     fn build(
         kind: Kind,
         credential: Arc<str>,
@@ -122,7 +144,7 @@ impl Error {
         Self(Arc::new(Inner { kind, credential, message, retry_at, source }))
     }
 
-    /// The name of the credential that has no token.
+    /// The name of the credential that has no token; of all in the table, where none was found for a request.
     pub fn credential(&self) -> &str {
         &self.0.credential
     }
@@ -145,12 +167,15 @@ impl Error {
     /// Whether the same call may succeed later with nothing changed on this side.
     pub fn is_transient(&self) -> bool {
         match self.0.kind {
-            Kind::Quota | Kind::Store => true,
+            Kind::Quota | Kind::Store | Kind::Waited => true,
             Kind::Failed(failure) => failure.is_transient(),
             Kind::Discovery { passes } => passes,
-            Kind::Proof | Kind::Tool | Kind::RefusedAgain | Kind::Runtime | Kind::RelativeUri => {
-                false
-            }
+            Kind::Proof
+            | Kind::Tool
+            | Kind::RefusedAgain
+            | Kind::Runtime
+            | Kind::RelativeUri
+            | Kind::Unrouted => false,
         }
     }
 
@@ -199,7 +224,8 @@ impl Error {
     }
 
     /// Whether a call of [`Authenticator::introspect`](crate::Authenticator::introspect) or
-    /// [`revoke`](crate::Authenticator::revoke) failed at the issuer.
+    /// [`revoke`](crate::Authenticator::revoke) failed at the issuer, or one of
+    /// [`ApiKey::reload`](crate::ApiKey::reload) at the source.
     pub fn is_tool(&self) -> bool {
         self.0.kind == Kind::Tool
     }
@@ -209,7 +235,19 @@ impl Error {
         self.0.kind == Kind::Store
     }
 
-    /// Whether the API refused a token that had been fetched because of a refusal.
+    /// Whether the table of routes has no credential for the request, and does not let it pass without one: no rule covers it, or its
+    /// path can be read in several ways. It was not sent.
+    pub fn is_unrouted(&self) -> bool {
+        self.0.kind == Kind::Unrouted
+    }
+
+    /// Whether the request waited for a token for as long as
+    /// [`RequestOptions::wait_at_most`](crate::RequestOptions::wait_at_most) allows.
+    pub fn is_wait_over(&self) -> bool {
+        self.0.kind == Kind::Waited
+    }
+
+    /// Whether the API refused a token that had been fetched because of a refusal, or a key that there is no other for.
     pub fn is_refused_again(&self) -> bool {
         self.0.kind == Kind::RefusedAgain
     }
@@ -217,7 +255,11 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = if self.0.kind == Kind::Tool { "credential" } else { "no token for credential" };
+        let what = match self.0.kind {
+            Kind::Tool => "credential",
+            Kind::Unrouted | Kind::RelativeUri => "not sent with credential",
+            _ => "no token for credential",
+        };
         write!(f, "{what} `{}`: {}", self.0.credential, self.0.message)?;
         match self.0.retry_at {
             Some(at) => write!(f, " (next attempt: {at})"),
@@ -254,6 +296,11 @@ pub struct ConfigError {
 impl ConfigError {
     pub(crate) fn new(field: &'static str, problem: impl Into<String>) -> Self {
         Self { field, problem: problem.into() }
+    }
+
+    /// The same of one among several: what is wrong, after which one it is.
+    pub(crate) fn of(self, field: &'static str, which: impl fmt::Display) -> Self {
+        Self { field, problem: format!("{which}: {}", self.problem) }
     }
 
     /// The setting at fault, by the name of its setter.

@@ -49,10 +49,13 @@
 
 mod advice;
 mod answers;
+mod api_key;
 mod authenticator;
+mod binding;
 mod cell;
 mod clock;
 mod config;
+mod credential;
 mod credentials;
 mod error;
 mod failure;
@@ -60,12 +63,15 @@ mod fingerprint;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod heed;
 mod hold;
 mod id;
 mod jose;
 mod jwt;
 mod lifetime;
+mod options;
 mod origin;
+mod path;
 mod per_cpu;
 mod possession;
 mod preflight;
@@ -73,10 +79,12 @@ mod profile;
 mod quota;
 mod record;
 mod renewal;
+mod route;
 mod seal;
 mod secret;
 mod shared;
 mod source;
+mod standing;
 mod status;
 mod store;
 mod sync;
@@ -84,21 +92,27 @@ mod token;
 mod tools;
 mod wire;
 
+pub use self::api_key::{ApiKey, ApiKeyBuilder};
 pub use self::authenticator::Authenticator;
+pub use self::binding::Binding;
 #[cfg(any(test, feature = "test-util"))]
 pub use self::clock::fake::TokioClock;
 pub use self::clock::{BootTime, Clock, Now, SystemClock, Timestamp};
 pub use self::config::Builder;
+pub use self::credential::Credential;
 pub use self::credentials::{AssertionAudience, ClientCredentials};
 pub use self::error::{ConfigError, Error};
 pub use self::id::BootId;
 #[cfg(feature = "ring")]
 pub use self::jose::{Algorithm, KeyError, SigningKey};
 pub use self::jose::{PublicJwk, SignError, Signer};
+pub use self::options::{CredentialUsed, RequestOptions};
 pub use self::origin::{Origin, Target};
+pub use self::path::{AmbiguousPath, PathPrefix};
 pub use self::per_cpu::{Apart, PerCpu};
 pub use self::profile::Profile;
 pub use self::quota::{Calendar, Quota, Window};
+pub use self::route::{Route, RouteId, Routes, RoutesBuilder, Unmatched};
 pub use self::secret::ClientSecret;
 pub use self::source::SecretSource;
 pub use self::status::{Status, TokenStatus, WindowStatus};

@@ -37,6 +37,13 @@ impl Origin {
         }
     }
 
+    /// That of an absolute URI; `None` for one that has none which a request could go to.
+    pub(crate) fn of_uri(uri: &Uri) -> Option<Self> {
+        let parts = Parts::of(uri.scheme_str()?, uri.authority()?.as_str())?;
+        let host = normalized(parts.host);
+        (!host.is_empty()).then_some(Self { https: parts.https, host, port: parts.port })
+    }
+
     /// Whether a request to `uri` goes to this origin. Allocates nothing.
     #[inline]
     pub fn covers(&self, uri: &Uri) -> bool {
@@ -151,50 +158,60 @@ impl Origins {
         &self.sorted
     }
 
-    /// Allocates nothing; the time that it takes grows with the logarithm of their number.
     #[inline]
     pub(crate) fn target(&self, uri: &Uri) -> Target {
+        self.locate(uri).0
+    }
+
+    /// Whether a request to `uri` goes to one of these, and the place of that among them. Allocates nothing; the time that it takes grows
+    /// with the logarithm of their number.
+    #[inline]
+    pub(crate) fn locate(&self, uri: &Uri) -> (Target, usize) {
         match (uri.scheme_str(), uri.authority()) {
             (Some(scheme), Some(authority)) => {
                 let authority = authority.as_str();
                 match &self.only {
-                    Some((own, only)) if scheme == *own && authority == only => Target::Bound,
+                    Some((own, only)) if scheme == *own && authority == only => (Target::Bound, 0),
                     _ => self.search(scheme, authority),
                 }
             }
-            _ => Target::Relative,
+            _ => (Target::Relative, 0),
         }
     }
 
     #[inline(never)]
-    fn search(&self, scheme: &str, authority: &str) -> Target {
-        match Parts::of(scheme, authority) {
-            Some(parts) if self.find(parts).is_some() => Target::Bound,
-            _ => Target::Foreign,
+    fn search(&self, scheme: &str, authority: &str) -> (Target, usize) {
+        let parts = Parts::of(scheme, authority);
+        match parts.and_then(|parts| self.index(parts)) {
+            Some(place) => (Target::Bound, place),
+            None => (Target::Foreign, 0),
         }
     }
 
     #[inline]
-    pub(crate) fn of_parts(&self, scheme: &str, host: &str, port: Option<u16>) -> Option<&Origin> {
-        self.find(Parts::new(scheme, host, port)?)
+    pub(crate) fn position_of_parts(
+        &self,
+        scheme: &str,
+        host: &str,
+        port: Option<u16>,
+    ) -> Option<usize> {
+        self.index(Parts::new(scheme, host, port)?)
     }
 
     /// The place of a URI's origin among these.
     pub(crate) fn position(&self, uri: &Uri) -> Option<usize> {
         let (scheme, authority) = uri.scheme_str().zip(uri.authority())?;
-        let parts = Parts::of(scheme, authority.as_str())?;
-        self.sorted.binary_search_by(|origin| origin.order(parts)).ok()
+        self.index(Parts::of(scheme, authority.as_str())?)
     }
 
     /// The place of this origin among these.
     pub(crate) fn position_of(&self, origin: &Origin) -> Option<usize> {
-        self.sorted.binary_search_by(|other| other.order(origin.parts())).ok()
+        self.index(origin.parts())
     }
 
     #[inline]
-    fn find(&self, parts: Parts<'_>) -> Option<&Origin> {
-        let at = self.sorted.binary_search_by(|origin| origin.order(parts)).ok()?;
-        self.sorted.get(at)
+    fn index(&self, parts: Parts<'_>) -> Option<usize> {
+        self.sorted.binary_search_by(|origin| origin.order(parts)).ok()
     }
 }
 
@@ -297,9 +314,9 @@ mod tests {
                 let expected = if port == 443 + n % 3 { Target::Bound } else { Target::Foreign };
                 assert_eq!(origins.target(&uri), expected, "{uri}");
                 let port = Some(u16::try_from(port).unwrap());
-                let origin = origins.of_parts("https", &host(n), port);
-                assert_eq!(origin.is_some(), expected == Target::Bound);
-                assert!(origin.is_none_or(|origin| origin.covers(&uri)));
+                let place = origins.position_of_parts("https", &host(n), port);
+                assert_eq!(place.is_some(), expected == Target::Bound);
+                assert!(place.is_none_or(|place| origins.as_slice()[place].covers(&uri)));
             }
         }
         assert_eq!(origins.target(&"https://h0.example/".parse().unwrap()), Target::Bound);

@@ -79,7 +79,8 @@ impl Header {
         Self::of_shared(&Arc::new(text), count)
     }
 
-    fn of_shared(text: &Arc<Zeroizing<Vec<u8>>>, count: usize) -> Option<Self> {
+    /// The same, of a text that somebody else keeps as well.
+    pub(crate) fn of_shared(text: &Arc<Zeroizing<Vec<u8>>>, count: usize) -> Option<Self> {
         let copy = || header(Bytes::from_owner(Copy(Apart(text.clone())))).ok_or(());
         Self::try_new(count, copy).ok()
     }

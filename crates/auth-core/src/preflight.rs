@@ -16,6 +16,10 @@ const NO_VALUE: &[&str] = &["undefined", "null", "none", "nil"];
 /// How advice to fill something in begins; what follows tells what.
 const ADVICE: &[&str] = &["your", "insert", "enter", "paste", "put", "replace", "change"];
 
+/// What is to be filled in, by that advice.
+const SOUGHT: &[&str] =
+    &["secret", "api_key", "api-key", "api key", "apikey", "your_key", "your-key", "your key"];
+
 /// Around a placeholder that is known by these alone.
 const TEMPLATES: &[(&str, &str)] = &[("${", "}"), ("{{", "}}"), ("$(", ")")];
 
@@ -133,7 +137,18 @@ fn bracketed(text: &str) -> Option<Placeholder> {
 
 /// Words that say what should stand here, with nothing but `_`, `-`, `.` and spaces between them.
 fn is_name(text: &str) -> bool {
-    const TELLING: &[&str] = &["secret", "client", "password", "token", "credential", "your"];
+    const TELLING: &[&str] = &[
+        "secret",
+        "client",
+        "password",
+        "token",
+        "credential",
+        "your",
+        "api_key",
+        "api-key",
+        "api key",
+        "apikey",
+    ];
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_-. ".contains(&byte);
     text.bytes().all(legal) && TELLING.iter().any(|word| contains(text, word))
 }
@@ -164,7 +179,7 @@ fn word(text: &str) -> Option<Placeholder> {
     // `your-client-secret`, `insert_secret_here`, and no text that has a digit in it.
     let is_advice = text.bytes().all(|byte| byte.is_ascii_alphabetic() || b"_-. ".contains(&byte))
         && ADVICE.iter().any(starts)
-        && contains(text, "secret");
+        && SOUGHT.iter().any(|word| contains(text, word));
     (is_advice || FILL_IN.iter().any(is)).then_some(Placeholder::Word)
 }
 
@@ -219,6 +234,8 @@ mod tests {
             "{{.Values.secret}}",
             "{yourClientSecret}",
             "[client-secret]",
+            "<api_key>",
+            "$API_KEY",
             "%CLIENT_SECRET%",
         ];
         for text in templates {
@@ -237,6 +254,9 @@ mod tests {
             "replace-with-your-secret",
             "changeme",
             "Change-Me",
+            "YOUR_API_KEY",
+            "insert-api-key-here",
+            "your-key",
             "replace_me",
             "PLACEHOLDER",
             "todo",

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use crate::clock::{Clock, Now, SystemClock, Timestamp};
+use crate::clock::{BootTime, Clock, Now, SystemClock, Timestamp};
 use crate::error::Error;
 use crate::id::TokenId;
 use crate::origin::Origins;
@@ -13,6 +14,7 @@ use crate::quota::{Cause, pace};
 use crate::renewal::flight::{Flights, Landing, Ticket, Wish};
 use crate::renewal::plan::{Current, Need};
 use crate::renewal::{Acquired, Renewal};
+use crate::standing::Standing;
 use crate::sync::{Mutex, MutexGuard, PoisonError, Published};
 use crate::token::{Authorization, Freshness, Generation, Scheme, Snapshot};
 
@@ -27,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) origins: Origins,
     pub(crate) flights: Arc<Flights>,
     slow: Mutex<Slow>,
+    pub(crate) standing: Standing,
     pub(crate) renewal: Renewal,
     /// In 0..=1: where in the renewal window this process renews.
     jitter: f64,
@@ -42,11 +45,17 @@ static ALIVE: AtomicUsize = AtomicUsize::new(0);
 /// With more authenticators than these, each has one copy of its header only.
 const MANY: usize = 64;
 
+/// For how long at most a refusal that could not be answered by another token stands for the next ones: they cost no look into the
+/// store. Other processes may have fetched a token by then.
+const UNANSWERED: Duration = Duration::from_secs(60);
+
 /// What only renewals and refusals touch.
 #[derive(Default)]
 struct Slow {
     refused: Vec<TokenId>,
     last_error: Option<Error>,
+    /// The refused generation that no other could be had for, why, and when that may have changed.
+    unanswered: Option<(Generation, Error, BootTime)>,
 }
 
 impl Slow {
@@ -72,6 +81,7 @@ impl Shared {
         Self {
             snapshot: Published::empty(),
             clock,
+            standing: Standing::new(origins.as_slice().len()),
             origins,
             flights: Flights::new(renewal.name.clone()),
             slow: Mutex::default(),
@@ -193,6 +203,10 @@ impl Shared {
             Snapshot::new(token, scheme, generation, provenance, self.jitter, copies, now);
         let expires_at = snapshot.expires_at;
         slow.last_error = None;
+        if acquired.adopted {
+            // Others have sent it before.
+            self.standing.trust(generation);
+        }
         self.snapshot.store(Some(Arc::new(snapshot)));
         // A subscriber may be slow, or ask this authenticator something.
         drop(slow);
@@ -228,15 +242,32 @@ impl Shared {
                 let at = error.retry_timestamp().unwrap_or(now.wall + pace::FIRST_GAP);
                 snapshot.put_off_until(at)
             }
-            // The next 401 makes it suspect again.
-            Wish::After(refused) if refused == snapshot.generation => snapshot.cleared(),
+            // A later 401 makes it suspect again.
+            Wish::After(refused) if refused == snapshot.generation => {
+                let wait = error.retry_timestamp().unwrap_or(now.wall + pace::FIRST_GAP);
+                let until = now.boot + wait.saturating_since(now.wall).min(UNANSWERED);
+                slow.unanswered = Some((refused, error.clone(), until));
+                snapshot.cleared()
+            }
             _ => return,
         };
         self.snapshot.store(Some(Arc::new(next)));
     }
 
+    /// Why no other token could be had for the one of this generation a moment ago.
+    pub(crate) fn unanswered(&self, refused: Generation) -> Option<Error> {
+        let slow = self.lock();
+        let (_, error, until) =
+            slow.unanswered.as_ref().filter(|(generation, ..)| *generation == refused)?;
+        let left = until.since(self.clock.now().boot)?;
+        (!left.is_zero()).then(|| error.clone())
+    }
+
     /// An API refused the token of this generation; whether that is news.
     pub(crate) fn suspect(&self, generation: Generation) -> bool {
+        if self.unanswered(generation).is_some() {
+            return false;
+        }
         let mut slow = self.lock();
         let snapshot = self.snapshot.load_full();
         let Some(snapshot) =

@@ -4,7 +4,7 @@
 //!   `Authorization` header, waits for the first token, and answers a 401 with one renewal and one replay.
 //! - [`ReqwestTransport`] carries token requests to the issuer: once each, over a connection of its own, without redirects,
 //!   retries, decompression, or a proxy that nobody asked for.
-//! - [`same_origin_redirects`] keeps the client below the middleware from leading the token away.
+//! - [`AuthMiddleware::client`] builds the client below it, whose redirects lead no credential astray.
 //! - [`error`] finds the typed error of a request that had no token.
 //!
 //! # Example
@@ -23,10 +23,9 @@
 //!     .store(Store::memory())
 //!     .transport(ReqwestTransport::new()?)
 //!     .build()?;
-//! let client = reqwest::Client::builder().redirect(auth_reqwest::same_origin_redirects()).build()?;
-//! let client = ClientBuilder::new(client)
-//!     .with(AuthMiddleware::new(authenticator))
-//!     .build();
+//! let auth = AuthMiddleware::new(authenticator);
+//! let client = auth.client(reqwest::Client::builder())?;
+//! let client = ClientBuilder::new(client).with(auth).build();
 //!
 //! match client.get("https://api.example/v2/shipments").send().await {
 //!     Ok(response) => println!("{}", response.status()),
@@ -44,16 +43,13 @@
 //! - **TLS.** This crate turns no TLS backend on. Enable its feature `rustls` or `native-tls`, or `rustls-no-provider` if
 //!   the binary installs a provider of its own; a `reqwest` elsewhere in the build with its default features has done it
 //!   already. A token endpoint that is `https` in a build without TLS is an error that says so, and costs nothing.
-//! - **Redirects of the API.** reqwest follows them below the middleware, up to ten by default. It takes `Authorization` off
-//!   a hop to another scheme, host or port, but the hop after that starts again from the headers of the first request: one
-//!   more redirect within the other origin, and it has the token (reqwest 0.13.5 with tower-http 0.6.11). So build the
-//!   client with [`same_origin_redirects`], as above, or with `Policy::none()`; the middleware cannot do it, and cannot see
-//!   whether it was done. A 401 that comes from another origin is not taken for a refusal of the token;
-//!   one from the request's own is, even if another origin led back there without the token, which costs one renewal an hour
-//!   at most.
-//! - **Redirects with DPoP.** A proof is for one URL (RFC 9449 §4.3), and a redirect below the middleware makes no other: where
-//!   tokens are bound to a key, build the client with `Policy::none()`. With reqwest's default policy the `DPoP` field goes to other
-//!   hosts as well, since reqwest takes off `Authorization` alone.
+//! - **Redirects of the API.** Build the client below the middleware with [`AuthMiddleware::client`]; the middleware cannot make another
+//!   one safe, and cannot see whether it is. reqwest follows redirects below the middleware, up to ten by default. It takes
+//!   `Authorization` off a hop to another scheme, host or port, but the hop after that starts again from the headers of the first request: one
+//!   more redirect within the other origin, and it has the token (reqwest 0.13.5 with tower-http 0.6.11). A key in another header, and the
+//!   `DPoP` field, it never takes off. The policy of [`AuthMiddleware::redirects`] follows a redirect within one origin, where no rule tells
+//!   the two URLs apart and no proof is made for each URL (RFC 9449 §4.3); the others come back as the answer they are. A 401 that comes from
+//!   another origin is not taken for a refusal of the token.
 //! - **Proxies of the API.** The client that is given to [`reqwest_middleware`] is the caller's, with the proxies of the
 //!   environment unless it was told otherwise. The token requests do not go through it.
 //! - **Retries.** With `reqwest-retry`, let the retries be outermost, so that every attempt reads the token anew:
@@ -67,5 +63,4 @@ mod transport;
 
 pub use self::error::error;
 pub use self::middleware::AuthMiddleware;
-pub use self::redirect::same_origin_redirects;
 pub use self::transport::{BuildError, ReqwestTransport, ReqwestTransportBuilder};

@@ -1,18 +1,17 @@
 //! The middleware: a header on the way out, one replay after a 401.
 
-use std::fmt;
-
 use async_trait::async_trait;
-use auth_core::{Authenticator, Authorization, Origin};
-use http::header::AUTHORIZATION;
-use http::{Extensions, StatusCode, Uri};
-use reqwest::{Request, Response, Url};
+use auth_core::{Authorization, Binding, Generation, RequestOptions, Route, Routes};
+use http::{Extensions, Uri};
+use reqwest::redirect::Policy;
+use reqwest::{Body, Client, ClientBuilder, Request, Response, Url};
 use reqwest_middleware::{Middleware, Next};
 
 use crate::error::no_token;
 use crate::origin::is_answer_of;
+use crate::redirect::policy;
 
-/// Gives requests to the credential's origins its token.
+/// Gives requests their credentials: the token of an [`Authenticator`](auth_core::Authenticator) at its own origins, or what [`Routes`] say.
 ///
 /// Cheap to clone; clones share the token. See the [crate's documentation](crate) for where it stands among other
 /// middlewares.
@@ -21,21 +20,27 @@ use crate::origin::is_answer_of;
 ///
 /// | request | what happens |
 /// |---|---|
-/// | to one of the credential's origins | gets the token; waits for it if there is none |
-/// | to any other origin | passed on as it is |
-/// | with an `Authorization` header of its own | passed on as it is, wherever it goes |
+/// | that a rule covers | gets the credential of the first that does; waits for the token if there is none |
+/// | to an origin that no rule is for | passed on as it is, unless the table says otherwise ([`Unmatched`](auth_core::Unmatched)) |
+/// | to an origin with rules, and none covers it | fails, unless the table says otherwise |
+/// | with the credential's header already | passed on as it is |
 ///
-/// While the token is valid nothing is waited for. A request that should have a token is never sent without one.
+/// While the token is valid nothing is waited for. A request that should have a token is never sent without one, and never with
+/// another credential. [`RequestOptions`], set by `with_extension`, make an exception for one request.
 ///
 /// # What becomes of its answer
 ///
-/// A **401** from the origin that the token was sent to refuses that token: one renewal is started for all who saw it
-/// refused, and the request is sent a second time with the newer token. The 401 goes back to the caller instead
+/// A **401** from the origin that the token was sent to, with `invalid_token` (RFC 6750 §3.1) or without a reason to a token that has
+/// worked before, refuses that token: one renewal is started for all who saw it refused, and the request is sent a second time with the
+/// newer token. The 401 goes back to the caller instead
 ///
 /// - if no newer token can be had: the budget does not allow it, or the issuer fails;
-/// - if the body is a stream, which cannot be sent twice. The renewal is started all the same, for the requests to come;
-/// - if it is the answer to the replay. That refuses the newer token too; whether another token request follows is up to the
-///   authenticator, which makes none for an hour after one that a refusal caused.
+/// - if the body is a stream, which cannot be sent twice, and the request brings no other
+///   ([`replay_with`](RequestOptions::replay_with)). The renewal is started all the same, for the requests to come;
+/// - if the token has never worked, and the API gives no reason;
+/// - if the origin has refused one token after another: its breaker is open, and nothing is spent, until it takes a token.
+///
+/// After a 401 to an API key its source is read again, and the request is sent again if it has another key.
 ///
 /// Where tokens are bound to a key ([`dpop`](auth_core::ClientCredentials::dpop), RFC 9449), every attempt carries a proof of its own, and a
 /// 401 that asks for the server's nonce is answered with one more attempt, with the same token.
@@ -81,22 +86,66 @@ use crate::origin::is_answer_of;
 ///         .build()
 /// }
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct AuthMiddleware {
-    authenticator: Authenticator,
+    routes: Routes,
 }
 
 impl AuthMiddleware {
-    /// A middleware for the origins that `authenticator` is bound to.
-    pub fn new(authenticator: Authenticator) -> Self {
-        Self { authenticator }
+    /// With the token of an authenticator, or with a table of routes.
+    pub fn new(routes: impl Into<Routes>) -> Self {
+        Self { routes: routes.into() }
     }
 
-    /// The origin that `request` goes to, if it is to carry the token.
-    fn destination(&self, request: &Request) -> Option<&Origin> {
-        let to = request.url();
-        let origin = self.authenticator.origin_of(to.scheme(), to.host_str()?, to.port())?;
-        (!request.headers().contains_key(AUTHORIZATION)).then_some(origin)
+    /// The client to put below this middleware: `builder`'s, with [`redirects`](Self::redirects) that lead no credential astray.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ClientBuilder::build`].
+    pub fn client(&self, builder: ClientBuilder) -> reqwest::Result<Client> {
+        builder.redirect(self.redirects()).build()
+    }
+
+    /// A policy for the client below this middleware: follows up to ten redirects within one origin, where no rule tells the two URLs apart
+    /// and no token is bound to a key (RFC 9449: a proof is for one URL), and hands any other back to the caller as the answer.
+    ///
+    /// reqwest's own policy follows those as well, and takes the token off for that hop only; see the
+    /// [crate's documentation](crate#deployment).
+    pub fn redirects(&self) -> Policy {
+        policy(self.routes.clone())
+    }
+
+    /// What `request` gets.
+    fn route(
+        &self,
+        request: &Request,
+        options: Option<&RequestOptions>,
+    ) -> Result<Option<Binding>, auth_core::Error> {
+        let (method, url) = (request.method(), request.url());
+        let route = match (options, url.host_str()) {
+            (Some(options), _) => match options.route(&self.routes, method, &uri_of(url)) {
+                Route::To((_, binding)) => Route::To(binding),
+                Route::Bare => Route::Bare,
+                Route::Refused(error) => Route::Refused(error),
+            },
+            (None, None) => Route::Bare,
+            (None, Some(host)) => {
+                let parts = (url.scheme(), host, url.port());
+                match self.routes.route_parts(method, parts, url.path()) {
+                    Route::To(id) => Route::To(self.routes.binding(id).clone()),
+                    Route::Bare => Route::Bare,
+                    Route::Refused(error) => Route::Refused(error),
+                }
+            }
+        };
+        match route {
+            Route::To(binding) => {
+                let has_own = request.headers().contains_key(binding.header_name());
+                Ok((!has_own).then_some(binding))
+            }
+            Route::Bare => Ok(None),
+            Route::Refused(error) => Err(error),
+        }
     }
 }
 
@@ -104,91 +153,130 @@ impl AuthMiddleware {
 impl Middleware for AuthMiddleware {
     async fn handle(
         &self,
+        request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> reqwest_middleware::Result<Response> {
+        let options = extensions.get::<RequestOptions>().cloned();
+        match self.route(&request, options.as_ref()).map_err(no_token)? {
+            Some(binding) => {
+                let options = options.unwrap_or_default();
+                Exchange { binding, options }.run(request, extensions, next).await
+            }
+            None => next.run(request, extensions).await,
+        }
+    }
+}
+
+/// One request that carries a credential, and its answers.
+struct Exchange {
+    binding: Binding,
+    options: RequestOptions,
+}
+
+impl Exchange {
+    async fn run(
+        &self,
         mut request: Request,
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
-        let Some(to) = self.destination(&request) else {
-            return next.run(request, extensions).await;
-        };
-        let authorization = self.authenticator.authorization().await.map_err(no_token)?;
-        let mut again = request.try_clone();
+        let Self { binding, options } = self;
+        let patience = options.patience();
+        let authorization = binding.authorization(patience).await.map_err(no_token)?;
+        let mut again = self.copy(&request);
         let mut sent = authorization.generation();
         self.equip(&mut request, authorization)?;
         let mut response = next.clone().run(request, extensions).await?;
-        if self.wants_nonce(&response, to) {
-            let Some(mut request) = again.take() else { return Ok(response) };
-            let Some(authorization) = self.authenticator.try_authorization() else {
-                return Ok(response);
+        if self.wants_nonce(&response) {
+            let Some(mut request) = again.take() else { return Ok(self.report(response, sent)) };
+            let Some(authorization) = binding.try_authorization() else {
+                return Ok(self.report(response, sent));
             };
             drop(response);
-            again = request.try_clone();
+            again = self.copy(&request);
             sent = authorization.generation();
             self.equip(&mut request, authorization)?;
             response = next.clone().run(request, extensions).await?;
             // For the next request.
-            self.wants_nonce(&response, to);
+            self.wants_nonce(&response);
         }
-        if !self.refuses(&response, to) {
-            return Ok(response);
+        if !self.refuses(&response, sent) {
+            return Ok(self.report(response, sent));
         }
 
         let Some(mut again) = again else {
-            self.authenticator.refuse(sent);
-            return Ok(response);
+            binding.refuse(sent);
+            return Ok(self.report(response, sent));
         };
-        let Ok(newer) = self.authenticator.replacement(sent).await else { return Ok(response) };
+        let Ok(newer) = binding.replacement(sent, patience).await else {
+            return Ok(self.report(response, sent));
+        };
         // Before the replay, so that it need not share the API with a connection that holds an unread body.
         drop(response);
         let sent = newer.generation();
         self.equip(&mut again, newer)?;
         let response = next.run(again, extensions).await?;
-        if !self.wants_nonce(&response, to) && self.refuses(&response, to) {
-            self.authenticator.refuse(sent);
+        if !self.wants_nonce(&response) && self.refuses(&response, sent) {
+            binding.refuse(sent);
         }
-        Ok(response)
+        Ok(self.report(response, sent))
     }
-}
 
-impl AuthMiddleware {
-    /// Gives `request` its token, and the proof that goes with it where tokens are bound to a key (RFC 9449).
+    /// The request once more, if it may be sent twice and can be.
+    fn copy(&self, request: &Request) -> Option<Request> {
+        if self.options.replays_never() {
+            return None;
+        }
+        let Some(body) = self.options.copy::<Body>() else { return request.try_clone() };
+        let mut copy = Request::new(request.method().clone(), request.url().clone());
+        *copy.headers_mut() = request.headers().clone();
+        *copy.timeout_mut() = request.timeout().copied();
+        *copy.version_mut() = request.version();
+        *copy.body_mut() = Some(body);
+        Some(copy)
+    }
+
+    /// Gives `request` its credential, and the proof that goes with it where tokens are bound to a key (RFC 9449).
     fn equip(
         &self,
         request: &mut Request,
         authorization: Authorization,
     ) -> reqwest_middleware::Result<()> {
-        request.headers_mut().insert(AUTHORIZATION, authorization.into_header());
-        if !self.authenticator.proves() {
+        let name = self.binding.header_name().clone();
+        request.headers_mut().insert(name, authorization.into_header());
+        if !self.binding.proves() {
             return Ok(());
         }
         let uri = uri_of(request.url());
         let method = request.method().clone();
-        self.authenticator.prove(&method, &uri, None, request.headers_mut()).map_err(no_token)
+        self.binding.prove(&method, &uri, None, request.headers_mut()).map_err(no_token)
     }
 
-    /// Whether the API says that the token it was sent is not valid (RFC 6750 §3.1).
-    fn refuses(&self, response: &Response, to: &Origin) -> bool {
-        response.status() == StatusCode::UNAUTHORIZED
-            && is_answer_of(to, response.url())
-            && !self.authenticator.is_about_proof(response.headers())
+    /// Whether the API says that what it was sent is not valid (RFC 6750 §3.1), and another may be.
+    fn refuses(&self, response: &Response, sent: Generation) -> bool {
+        is_answer_of(self.binding.origin(), response.url())
+            && self.binding.heed(sent, response.status(), response.headers(), false)
     }
 
     /// Takes the server's nonce from an answer of the API; whether it refused the request for want of it (RFC 9449 §9).
-    fn wants_nonce(&self, response: &Response, to: &Origin) -> bool {
-        self.authenticator.proves()
-            && is_answer_of(to, response.url())
-            && self.authenticator.heed_nonce(
+    fn wants_nonce(&self, response: &Response) -> bool {
+        self.binding.proves()
+            && is_answer_of(self.binding.origin(), response.url())
+            && self.binding.heed_nonce(
                 &uri_of(response.url()),
                 None,
                 response.status(),
                 response.headers(),
             )
     }
-}
 
-impl fmt::Debug for AuthMiddleware {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthMiddleware").field("authenticator", &self.authenticator).finish()
+    /// The answer, with what it was asked with where that is wanted.
+    fn report(&self, mut response: Response, sent: Generation) -> Response {
+        if self.options.reports() {
+            response.extensions_mut().insert(self.binding.used(sent));
+        }
+        response
     }
 }
 

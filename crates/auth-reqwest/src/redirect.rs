@@ -1,27 +1,18 @@
-//! Redirects that do not lead the token away.
+//! Redirects that lead no credential astray.
 
+use auth_core::Routes;
+use http::Uri;
 use reqwest::redirect::{Attempt, Policy};
 
 /// As many as reqwest follows by default.
 const LONGEST_CHAIN: usize = 10;
 
-/// A policy for the client under the middleware: follows up to ten redirects within one origin, and hands the first one that
-/// leads to another scheme, host or port back to the caller as the answer.
-///
-/// reqwest's own policy follows that one as well, and takes the token off for that hop only; see the
-/// [crate's documentation](crate#deployment).
-///
-/// ```
-/// # fn example() -> reqwest::Result<reqwest::Client> {
-/// reqwest::Client::builder().redirect(auth_reqwest::same_origin_redirects()).build()
-/// # }
-/// # example().unwrap();
-/// ```
-pub fn same_origin_redirects() -> Policy {
-    Policy::custom(|attempt| {
+/// Follows a redirect where what is on the request may go along, and hands any other back to the caller as the answer.
+pub(crate) fn policy(routes: Routes) -> Policy {
+    Policy::custom(move |attempt| {
         if attempt.previous().len() > LONGEST_CHAIN {
             attempt.error("too many redirects")
-        } else if stays(&attempt) {
+        } else if stays(&routes, &attempt) {
             attempt.follow()
         } else {
             attempt.stop()
@@ -29,6 +20,8 @@ pub fn same_origin_redirects() -> Policy {
     })
 }
 
-fn stays(attempt: &Attempt<'_>) -> bool {
-    attempt.previous().last().is_some_and(|from| from.origin() == attempt.url().origin())
+fn stays(routes: &Routes, attempt: &Attempt<'_>) -> bool {
+    let uri = |url: &reqwest::Url| url.as_str().parse::<Uri>().ok();
+    let from = attempt.previous().last().and_then(uri);
+    from.zip(uri(attempt.url())).is_some_and(|(from, to)| routes.stays(&from, &to))
 }

@@ -8,14 +8,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use auth_core::{Authorization, BoxFuture, Generation};
-use http::header::AUTHORIZATION;
+use auth_core::{Authorization, Binding, BoxFuture, Generation, RouteId, Routes};
 use http::{Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::error::BoxError;
-use crate::shared::{Handle, Shared};
+use crate::shared::Handle;
 use crate::spare::Spare;
 
 pin_project! {
@@ -46,6 +45,8 @@ pin_project! {
 /// What a request was sent with.
 pub(crate) struct Sent<S, B> {
     generation: Generation,
+    /// The rule that its credential is from; `None` for one that the request itself chose.
+    id: Option<RouteId>,
     shared: Handle<S>,
     spare: Option<Box<Spare<B>>>,
 }
@@ -53,6 +54,7 @@ pub(crate) struct Sent<S, B> {
 /// A request that is not sent yet.
 struct Waiting<S: Service<Request<B>>, B> {
     token: Token,
+    id: Option<RouteId>,
     service: S,
     request: Option<Request<B>>,
     /// The API's 401, for a request that is sent again: the answer if there is no other token.
@@ -63,18 +65,42 @@ struct Waiting<S: Service<Request<B>>, B> {
 
 /// The token that a request waits for, and then the one that waits for the inner service.
 enum Token {
-    Awaited(BoxFuture<'static, Result<Authorization, auth_core::Error>>),
+    Awaited(Awaited),
     There(Authorization),
+}
+
+type Awaited = BoxFuture<'static, Result<Authorization, auth_core::Error>>;
+
+/// The credential of a request: the one that it chose, or the one of its rule.
+#[inline]
+pub(crate) fn binding<'a, B>(
+    routes: &'a Routes,
+    id: Option<RouteId>,
+    spare: Option<&'a Spare<B>>,
+) -> &'a Binding {
+    match id {
+        Some(id) => routes.binding(id),
+        None => {
+            let chosen = spare.and_then(|spare| spare.wanted.as_ref()?.chosen.as_ref());
+            chosen.expect("a request without a rule has chosen its credential")
+        }
+    }
 }
 
 impl<S, B> Sent<S, B> {
     #[inline]
     pub(crate) fn new(
         generation: Generation,
+        id: Option<RouteId>,
         shared: Handle<S>,
         spare: Option<Box<Spare<B>>>,
     ) -> Self {
-        Self { generation, shared, spare }
+        Self { generation, id, shared, spare }
+    }
+
+    #[inline]
+    fn binding(&self) -> &Binding {
+        binding(&self.shared.routes, self.id, self.spare.as_deref())
     }
 }
 
@@ -94,12 +120,13 @@ where
     pub(crate) fn waiting(
         service: S,
         request: Request<B>,
+        id: Option<RouteId>,
         shared: Handle<S>,
         spare: Option<Box<Spare<B>>>,
     ) -> Self {
-        let authenticator = shared.authenticator.clone();
         let waiting = Waiting {
-            token: Token::Awaited(Box::pin(async move { authenticator.authorization().await })),
+            token: Token::Awaited(authorization(&shared, id, spare.as_deref())),
+            id,
             service,
             request: Some(request),
             refused: None,
@@ -123,20 +150,12 @@ where
         loop {
             let next = match this.state.as_mut().project() {
                 StateProj::Calling { future, sent } => {
-                    let response = ready!(future.poll(cx)).map_err(Into::into)?;
-                    let wants_nonce = sent.as_ref().is_some_and(|sent| sent.wants_nonce(&response));
-                    if response.status() != StatusCode::UNAUTHORIZED {
-                        return Poll::Ready(Ok(response));
-                    }
-                    match sent.take() {
-                        Some(sent) if wants_nonce => sent.again_with_nonce(response),
-                        Some(sent)
-                            if sent.shared.authenticator.is_about_proof(response.headers()) =>
-                        {
-                            return Poll::Ready(Ok(response));
-                        }
-                        Some(sent) => sent.refused(response),
-                        None => return Poll::Ready(Ok(response)),
+                    let mut response = ready!(future.poll(cx)).map_err(Into::into)?;
+                    let heeded = sent.as_ref().map(|sent| sent.heed(&mut response));
+                    match (heeded, sent.take()) {
+                        (Some(Heeded::WantsNonce), Some(sent)) => sent.again_with_nonce(response),
+                        (Some(Heeded::Refused), Some(sent)) => sent.refused(response),
+                        _ => return Poll::Ready(Ok(response)),
                     }
                 }
                 StateProj::Waiting { waiting } => ready!(waiting.poll(cx))?,
@@ -157,24 +176,47 @@ enum Next<S: Service<Request<B>>, B> {
     Done(S::Response),
 }
 
+/// What an answer says of the credential.
+enum Heeded {
+    /// Nothing that concerns the caller.
+    Done,
+    /// The server wants its nonce in the proof, and has nothing against the token (RFC 9449 §9).
+    WantsNonce,
+    Refused,
+}
+
 impl<S, B, ResB> Sent<S, B>
 where
     S: Service<Request<B>, Response = Response<ResB>> + Clone,
 {
-    /// Takes a server's nonce from the answer to a request that carried a proof (RFC 9449 §9); whether it refused the request for
-    /// want of that.
     #[inline]
-    fn wants_nonce(&self, response: &Response<ResB>) -> bool {
-        let proved = self.spare.as_ref().and_then(|spare| spare.proved.as_ref());
-        proved.is_some_and(|proved| {
-            let Shared { authenticator, assumed, .. } = &*self.shared;
+    fn heed(&self, response: &mut Response<ResB>) -> Heeded {
+        if self.spare.is_some() && self.wants_nonce(response) {
+            return Heeded::WantsNonce;
+        }
+        let (status, headers) = (response.status(), response.headers());
+        if self.binding().heed(self.generation, status, headers, self.shared.grpc) {
+            return Heeded::Refused;
+        }
+        Heeded::Done
+    }
+
+    /// Looks after what was kept of the request: reports where that was asked for, and takes a server's nonce from the answer to a request
+    /// that carried a proof (RFC 9449 §9); whether it refused the request for want of that.
+    #[inline(never)]
+    fn wants_nonce(&self, response: &mut Response<ResB>) -> bool {
+        let Some(spare) = &self.spare else { return false };
+        if spare.wanted.as_ref().is_some_and(|wanted| wanted.report) {
+            response.extensions_mut().insert(self.binding().used(self.generation));
+        }
+        spare.proved.as_ref().is_some_and(|proved| {
+            let assumed = self.shared.routes.assumed_origin();
             let (status, headers) = (response.status(), response.headers());
-            authenticator.heed_nonce(&proved.uri, assumed.as_ref(), status, headers)
+            self.binding().heed_nonce(&proved.uri, assumed, status, headers)
         })
     }
 
-    /// The server wants its nonce in the proof, and has nothing against the token: send the request again with the token at
-    /// hand, once.
+    /// The server has nothing against the token: send the request again with the token at hand, once.
     #[cold]
     #[inline(never)]
     fn again_with_nonce(mut self, response: Response<ResB>) -> Next<S, B> {
@@ -182,37 +224,31 @@ where
         let Some(request) = proved.and_then(|proved| proved.request.take()) else {
             return Next::Done(response);
         };
-        let Self { shared, spare, .. } = self;
-        let authenticator = shared.authenticator.clone();
-        let token = Box::pin(async move { authenticator.authorization().await });
-        Self::again(token, request, response, shared, spare)
+        let token = authorization(&self.shared, self.id, self.spare.as_deref());
+        self.again(token, request, response)
     }
 
-    /// The API answered 401 to the token: send the request again with another, or give the 401 back.
+    /// The API refused the token: send the request again with another, or give the answer back.
     #[cold]
     #[inline(never)]
-    fn refused(self, response: Response<ResB>) -> Next<S, B> {
-        let Self { generation, shared, mut spare } = self;
-        let Some(request) = spare.as_mut().and_then(|spare| spare.request.take()) else {
-            shared.authenticator.refuse(generation);
+    fn refused(mut self, response: Response<ResB>) -> Next<S, B> {
+        // A service that speaks gRPC may have acted.
+        let is_401 = response.status() == StatusCode::UNAUTHORIZED;
+        let may = |spare: &&mut Box<Spare<B>>| is_401 || spare.is_brought();
+        let Some(request) = self.spare.as_mut().filter(may).and_then(|spare| spare.request.take())
+        else {
+            self.binding().refuse(self.generation);
             return Next::Done(response);
         };
-        // What is left of it is for the answer to a proof.
-        let spare = spare.filter(|spare| spare.proved.is_some());
-        let authenticator = shared.authenticator.clone();
-        let token = Box::pin(async move { authenticator.replacement(generation).await });
-        Self::again(token, request, response, shared, spare)
+        let token = replacement(&self);
+        self.again(token, request, response)
     }
 
-    fn again(
-        token: BoxFuture<'static, Result<Authorization, auth_core::Error>>,
-        request: Request<B>,
-        refused: Response<ResB>,
-        shared: Handle<S>,
-        spare: Option<Box<Spare<B>>>,
-    ) -> Next<S, B> {
+    fn again(self, token: Awaited, request: Request<B>, refused: Response<ResB>) -> Next<S, B> {
+        let Self { id, shared, spare, .. } = self;
         let waiting = Waiting {
             token: Token::Awaited(token),
+            id,
             service: shared.fresh(),
             request: Some(request),
             refused: Some(refused),
@@ -221,6 +257,24 @@ where
         };
         Next::State(State::Waiting { waiting: Box::new(waiting) })
     }
+}
+
+/// The credential of a request, once there is one.
+fn authorization<S, B>(
+    shared: &Handle<S>,
+    id: Option<RouteId>,
+    spare: Option<&Spare<B>>,
+) -> Awaited {
+    let binding = binding(&shared.routes, id, spare).clone();
+    let patience = spare.and_then(Spare::patience);
+    Box::pin(async move { binding.authorization(patience).await })
+}
+
+/// The credential that follows the one that was refused.
+fn replacement<S, B>(sent: &Sent<S, B>) -> Awaited {
+    let (binding, refused) = (sent.binding().clone(), sent.generation);
+    let patience = sent.spare.as_deref().and_then(Spare::patience);
+    Box::pin(async move { binding.replacement(refused, patience).await })
 }
 
 impl<S, B, ResB> Waiting<S, B>
@@ -242,16 +296,17 @@ where
             unreachable!("it is there, or this was left above")
         };
         // The inner service may have taken long to get ready: a newer token may be there by now.
-        let newer = self.shared.authenticator.try_authorization();
+        let binding = binding(&self.shared.routes, self.id, self.spare.as_deref());
+        let newer = binding.try_authorization();
         let authorization = newer
             .filter(|newer| newer.generation() > awaited.generation())
             .unwrap_or_else(|| awaited.clone());
         let generation = authorization.generation();
         let mut request = self.request.take().expect("this state is left when it is sent");
-        request.headers_mut().insert(AUTHORIZATION, authorization.into_header());
-        self.shared.prove(&mut request)?;
+        request.headers_mut().insert(binding.header_name(), authorization.into_header());
+        self.shared.prove(binding, &mut request)?;
         let future = self.service.call(request);
-        let sent = Sent::new(generation, self.shared.clone(), self.spare.take());
+        let sent = Sent::new(generation, self.id, self.shared.clone(), self.spare.take());
         Poll::Ready(Ok(Next::State(State::Calling { future, sent: Some(sent) })))
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! A 401 means that the API did not act, so requests of every method are sent again. A request can be sent again only if
 //! its body is still there: so a policy is asked *before* the request is sent. Where it says yes, one copy of the
-//! request's head is taken; where it says no, nothing is copied.
+//! request's head is taken; where it says no, nothing is copied. What a request says of itself counts before any policy:
+//! [`RequestOptions::replay_with`](auth_core::RequestOptions::replay_with) and
+//! [`never_replay`](auth_core::RequestOptions::never_replay).
 
 use std::any::Any;
 use std::convert::Infallible;
 use std::fmt;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Extensions;
@@ -24,15 +25,14 @@ pub trait Replay<B> {
 }
 
 /// The default, for every body type: bodies of the usual types that are empty or cheap to clone (`()`, `Full<Bytes>`,
-/// `Empty<Bytes>`, and empty `String`, `BoxBody<Bytes, E>` and `UnsyncBoxBody<Bytes, E>` for the usual errors `E`), and
-/// requests of any body type that carry a [`ReplayBody`] in their extensions.
+/// `Empty<Bytes>`, and empty `String`, `BoxBody<Bytes, E>` and `UnsyncBoxBody<Bytes, E>` for the usual errors `E`).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Auto;
 
 impl<B: 'static> Replay<B> for Auto {
     #[inline]
-    fn replay(&self, body: &B, extensions: &Extensions) -> Option<B> {
-        known(body).or_else(|| extensions.get::<ReplayBody<B>>().map(|copy| (copy.0)()))
+    fn replay(&self, body: &B, _: &Extensions) -> Option<B> {
+        known(body)
     }
 }
 
@@ -84,44 +84,6 @@ impl<B> Replay<B> for Never {
     #[inline]
     fn replay(&self, _: &B, _: &Extensions) -> Option<B> {
         None
-    }
-}
-
-/// An extension that makes one request replayable under [`Auto`], whatever the type of its body.
-///
-/// ```
-/// use auth_tower::ReplayBody;
-/// use http::Request;
-/// use http_body_util::{BodyExt, Full, combinators::BoxBody};
-/// use bytes::Bytes;
-///
-/// # fn main() -> Result<(), http::Error> {
-/// type Body = BoxBody<Bytes, std::io::Error>;
-/// let body = || Full::from("a small document").map_err(|never| match never {}).boxed();
-///
-/// let mut request: Request<Body> = Request::post("https://api.example/v2/bookings").body(body())?;
-/// request.extensions_mut().insert(ReplayBody::<Body>::new(body));
-/// # Ok(())
-/// # }
-/// ```
-pub struct ReplayBody<B>(Arc<dyn Fn() -> B + Send + Sync>);
-
-impl<B> ReplayBody<B> {
-    /// Makes the second body when the request is about to be sent.
-    pub fn new(body: impl Fn() -> B + Send + Sync + 'static) -> Self {
-        Self(Arc::new(body))
-    }
-}
-
-impl<B> Clone for ReplayBody<B> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<B> fmt::Debug for ReplayBody<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReplayBody").finish_non_exhaustive()
     }
 }
 

@@ -4,13 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use auth_core::Target;
-use http::header::AUTHORIZATION;
+use auth_core::{RequestOptions, Route, RouteId};
 use http::{Request, Response};
 use tower_service::Service;
 
 use crate::error::BoxError;
-use crate::future::{ResponseFuture, Sent};
+use crate::future::{ResponseFuture, Sent, binding};
 use crate::replay::{Auto, Replay};
 use crate::shared::Handles;
 use crate::spare::Spare;
@@ -45,6 +44,7 @@ where
     S: Service<Request<B>, Response = Response<ResB>> + Clone,
     S::Error: Into<BoxError>,
     R: Replay<B>,
+    B: 'static,
 {
     type Response = Response<ResB>;
     type Error = BoxError;
@@ -56,39 +56,83 @@ where
     }
 
     #[inline]
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        match self.shared.target(request.uri()) {
-            Target::Bound => {}
-            Target::Foreign => return ResponseFuture::calling(self.inner.call(request), None),
-            Target::Relative => {
-                return ResponseFuture::failed(self.shared.authenticator().relative_uri_error());
-            }
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        if let Some(options) = request.extensions().get::<RequestOptions>() {
+            let options = options.clone();
+            return self.call_with(request, &options);
         }
-        if request.headers().contains_key(AUTHORIZATION) {
+        let routes = self.shared.routes();
+        let id = match routes.route(request.method(), request.uri()) {
+            Route::To(id) => id,
+            Route::Bare => return ResponseFuture::calling(self.inner.call(request), None),
+            Route::Refused(error) => return ResponseFuture::failed(error),
+        };
+        let binding = routes.binding(id);
+        if request.headers().contains_key(binding.header_name()) {
             return ResponseFuture::calling(self.inner.call(request), None);
         }
         // Before the header is set.
-        let spare = Spare::of(&request, &self.replay, self.shared.authenticator());
-        match self.shared.authenticator().try_insert(request.headers_mut()) {
-            Some(generation) => {
-                if let Err(error) = self.shared.prove(&mut request) {
-                    return ResponseFuture::failed(error);
-                }
-                let future = self.inner.call(request);
-                let sent = Sent::new(generation, self.shared.handle(), spare);
-                ResponseFuture::calling(future, Some(sent))
-            }
-            None => self.wait(request, spare),
-        }
+        let spare = Spare::of(&request, &self.replay, binding);
+        self.equip(request, Some(id), spare)
     }
 }
 
 impl<S: Clone, R> Auth<S, R> {
+    /// A request with options of its own.
+    #[inline(never)]
+    fn call_with<B, ResB>(
+        &mut self,
+        request: Request<B>,
+        options: &RequestOptions,
+    ) -> ResponseFuture<S, B>
+    where
+        S: Service<Request<B>, Response = Response<ResB>>,
+        R: Replay<B>,
+        B: 'static,
+    {
+        let routes = self.shared.routes();
+        let (method, uri) = (request.method(), request.uri());
+        let (id, binding) = match options.route(routes, method, uri) {
+            Route::To(to) => to,
+            Route::Bare => return ResponseFuture::calling(self.inner.call(request), None),
+            Route::Refused(error) => return ResponseFuture::failed(error),
+        };
+        if request.headers().contains_key(binding.header_name()) {
+            return ResponseFuture::calling(self.inner.call(request), None);
+        }
+        let spare = Spare::with(&request, &self.replay, options, &binding, id.is_none());
+        self.equip(request, id, Some(spare))
+    }
+
+    /// Sends the request with its credential, or has it wait for one.
+    #[inline]
+    fn equip<B, ResB>(
+        &mut self,
+        mut request: Request<B>,
+        id: Option<RouteId>,
+        spare: Option<Box<Spare<B>>>,
+    ) -> ResponseFuture<S, B>
+    where
+        S: Service<Request<B>, Response = Response<ResB>>,
+    {
+        let binding = binding(self.shared.routes(), id, spare.as_deref());
+        let Some(generation) = binding.try_insert(request.headers_mut()) else {
+            return self.wait(request, id, spare);
+        };
+        if let Err(error) = self.shared.prove(binding, &mut request) {
+            return ResponseFuture::failed(error);
+        }
+        let future = self.inner.call(request);
+        let sent = Sent::new(generation, id, self.shared.handle(), spare);
+        ResponseFuture::calling(future, Some(sent))
+    }
+
     #[cold]
     #[inline(never)]
     fn wait<B, ResB>(
         &mut self,
         request: Request<B>,
+        id: Option<RouteId>,
         spare: Option<Box<Spare<B>>>,
     ) -> ResponseFuture<S, B>
     where
@@ -97,7 +141,7 @@ impl<S: Clone, R> Auth<S, R> {
         // The inner service that is ready may hold a permit that the issuer's calls need.
         let unready = self.inner.clone();
         drop(std::mem::replace(&mut self.inner, unready));
-        ResponseFuture::waiting(self.inner.clone(), request, self.shared.handle(), spare)
+        ResponseFuture::waiting(self.inner.clone(), request, id, self.shared.handle(), spare)
     }
 }
 
@@ -111,7 +155,7 @@ impl<S: fmt::Debug, R: fmt::Debug> fmt::Debug for Auth<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Auth")
             .field("inner", &self.inner)
-            .field("authenticator", self.shared.authenticator())
+            .field("routes", self.shared.routes())
             .field("replay", &self.replay)
             .finish()
     }

@@ -3,16 +3,14 @@
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use auth_core::{Apart, Authenticator, Origin, PerCpu, Target};
-use http::{Request, Uri};
+use auth_core::{Apart, Binding, PerCpu, Routes};
+use http::Request;
 
 /// What all clones of a service and their responses share.
 pub(crate) struct Shared<S> {
-    pub(crate) authenticator: Authenticator,
-    /// Where a relative URI leads.
-    pub(crate) assumed: Option<Origin>,
-    /// Whether a relative URI gets the token, once it is known where it leads.
-    relative: Option<bool>,
+    pub(crate) routes: Routes,
+    /// Whether gRPC's status 16 counts as a 401.
+    pub(crate) grpc: bool,
     /// Cloned for a replay only, so that a request that is not refused clones nothing.
     template: Mutex<S>,
 }
@@ -20,14 +18,22 @@ pub(crate) struct Shared<S> {
 impl<S> Shared<S> {
     /// Puts the proof beside the token of `request`, where tokens are bound to a key.
     #[inline]
-    pub(crate) fn prove<B>(&self, request: &mut Request<B>) -> Result<(), auth_core::Error> {
-        if self.authenticator.proves() { self.prove_slow(request) } else { Ok(()) }
+    pub(crate) fn prove<B>(
+        &self,
+        binding: &Binding,
+        request: &mut Request<B>,
+    ) -> Result<(), auth_core::Error> {
+        if binding.proves() { self.prove_slow(binding, request) } else { Ok(()) }
     }
 
     #[cold]
-    fn prove_slow<B>(&self, request: &mut Request<B>) -> Result<(), auth_core::Error> {
+    fn prove_slow<B>(
+        &self,
+        binding: &Binding,
+        request: &mut Request<B>,
+    ) -> Result<(), auth_core::Error> {
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        self.authenticator.prove(&method, &uri, self.assumed.as_ref(), request.headers_mut())
+        binding.prove(&method, &uri, self.routes.assumed_origin(), request.headers_mut())
     }
 }
 
@@ -46,11 +52,9 @@ pub(crate) struct Handles<S> {
 }
 
 impl<S> Handles<S> {
-    pub(crate) fn new(authenticator: Authenticator, assumed: Option<Origin>, template: S) -> Self {
-        let template = Mutex::new(template);
-        let relative = assumed.as_ref().map(|assumed| authenticator.origins().contains(assumed));
-        let shared = Arc::new(Shared { authenticator, assumed, relative, template });
-        let copies = shared.authenticator.per_cpu(|| Handle(Arc::new(Apart(Arc::clone(&shared)))));
+    pub(crate) fn new(routes: Routes, grpc: bool, template: S) -> Self {
+        let shared = Arc::new(Shared { routes, grpc, template: Mutex::new(template) });
+        let copies = shared.routes.per_cpu(|| Handle(Arc::new(Apart(Arc::clone(&shared)))));
         Self { shared, copies }
     }
 
@@ -60,22 +64,17 @@ impl<S> Handles<S> {
     }
 
     #[inline]
-    pub(crate) fn authenticator(&self) -> &Authenticator {
-        &self.shared.authenticator
+    pub(crate) fn routes(&self) -> &Routes {
+        &self.shared.routes
     }
 
     #[inline]
-    pub(crate) fn prove<B>(&self, request: &mut Request<B>) -> Result<(), auth_core::Error> {
-        self.shared.prove(request)
-    }
-
-    #[inline]
-    pub(crate) fn target(&self, uri: &Uri) -> Target {
-        match (self.shared.authenticator.target(uri), self.shared.relative) {
-            (Target::Relative, Some(true)) => Target::Bound,
-            (Target::Relative, Some(false)) => Target::Foreign,
-            (target, _) => target,
-        }
+    pub(crate) fn prove<B>(
+        &self,
+        binding: &Binding,
+        request: &mut Request<B>,
+    ) -> Result<(), auth_core::Error> {
+        self.shared.prove(binding, request)
     }
 }
 
@@ -102,7 +101,9 @@ mod tests {
     use std::collections::HashSet;
     use std::time::Duration;
 
-    use auth_core::{BoxFuture, ClientCredentials, Store, Transport, TransportError};
+    use auth_core::{
+        Authenticator, BoxFuture, ClientCredentials, Store, Transport, TransportError,
+    };
     use bytes::Bytes;
     use http::Response;
 
@@ -132,7 +133,7 @@ mod tests {
             .header_copies(8.try_into().unwrap())
             .build()
             .unwrap();
-        let handles = Handles::new(authenticator, None, ());
+        let handles = Handles::new(authenticator.into(), false, ());
         let places: HashSet<_> =
             handles.copies.iter().map(|handle| Arc::as_ptr(&handle.0).addr() / 128).collect();
         assert_eq!(places.len(), 8);

@@ -11,6 +11,9 @@
 //! | the credential as it is now | `Credentials::now`, a lock | the secret with the keys and the identity that go with it |
 //! | the issuer's metadata | `Found`, a lock | the metadata, and when to ask again |
 //! | the servers' nonces | [`Published`] in `Dpop` | the nonce; of two that come at a time either may stay |
+//! | an API key | [`Published`] in `ApiKey`: a swap under `ApiKey`'s lock, a load on the path of every request | the whole snapshot |
+//! | the read of its source that is under way | `Reads`, a lock | each other, and the order of swaps |
+//! | that this read has ended | `watch` | what it came to; the snapshot was swapped before |
 //! | flights that the record may still have | `OpenFlights`, a lock | their settlements |
 //!
 //! None of these locks is held while another is taken, or across an await; the user's clock is asked under `Shared::slow`.

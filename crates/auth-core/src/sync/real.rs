@@ -3,7 +3,7 @@
 pub(crate) use std::sync::atomic;
 pub(crate) use std::sync::{Mutex, MutexGuard, PoisonError};
 
-pub(crate) use tokio::sync::Notify;
+pub(crate) use tokio::sync::{Notify, watch};
 pub(crate) use tokio::time::{sleep, timeout};
 
 use tokio::runtime::Handle;

@@ -12,6 +12,8 @@ pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};
 #[cfg(feature = "shuttle")]
 pub(crate) use shuttle::sync::{Mutex, MutexGuard, atomic};
 pub(crate) use std::sync::PoisonError;
+/// As it is: the models reach nothing that uses it.
+pub(crate) use tokio::sync::watch;
 
 /// There is one, which is all that the models need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -27,6 +27,11 @@ impl HttpUrl {
         if text.contains('#') {
             return fail("must not have a fragment (`#…`)");
         }
+        if !text.is_ascii() {
+            return fail(
+                "has characters outside of ASCII: write the host in its ASCII form (IDNA, `xn--…`)",
+            );
+        }
         let Ok(uri) = text.parse::<Uri>() else {
             return fail("is not a URL");
         };
@@ -134,6 +139,7 @@ mod tests {
             "https://",
             "https://a.example:0/",
             "unix:/run/x",
+            "https://bücher.example/",
         ];
         for bad in bad {
             let error = parse(bad, true).expect_err(bad);

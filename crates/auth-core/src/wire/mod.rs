@@ -12,6 +12,7 @@ mod members;
 pub(crate) mod metadata;
 pub(crate) mod parameters;
 pub(crate) mod quote;
+pub(crate) mod refusal;
 pub(crate) mod request;
 pub(crate) mod response;
 mod said;

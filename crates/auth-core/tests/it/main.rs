@@ -27,6 +27,7 @@ mod outage;
 mod race;
 mod refusal;
 mod rotation;
+mod routes;
 mod secrecy;
 mod sharing;
 mod status;

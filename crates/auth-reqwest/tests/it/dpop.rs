@@ -13,7 +13,7 @@ use reqwest_retry::policies::ExponentialBackoff;
 use serde_json::Value;
 
 use crate::harness::{bare, client};
-use crate::peer::{Peer, plain};
+use crate::peer::{INVALID_TOKEN, Peer, plain};
 
 const WANTS: &str =
     "401 Unauthorized\r\nwww-authenticate: DPoP error=\"use_dpop_nonce\"\r\ndpop-nonce: n-";
@@ -86,7 +86,7 @@ async fn a_nonce_that_the_api_wants_costs_no_token_and_is_remembered() {
 async fn a_refused_token_is_replaced_after_a_nonce() {
     let (issuer, api, authenticator) = bound(|number| match number {
         1 => format!("{WANTS}1"),
-        2 => "401 Unauthorized".to_owned(),
+        2 => INVALID_TOKEN.to_owned(),
         _ => "200 OK".to_owned(),
     })
     .await;

@@ -9,6 +9,7 @@ mod harness;
 mod http2;
 #[cfg(feature = "rustls")]
 mod mtls;
+mod options;
 mod peer;
 #[path = "../../../auth-tower/tests/it/peers/mod.rs"]
 #[cfg_attr(not(feature = "rustls"), allow(dead_code, reason = "certificates need TLS"))]

@@ -60,6 +60,10 @@ impl Peer {
     }
 }
 
+/// A status and a reason: of an API that names what is wrong with a token (RFC 6750 §3.1).
+pub(crate) const INVALID_TOKEN: &str =
+    "401 Unauthorized\r\nwww-authenticate: Bearer error=\"invalid_token\"";
+
 /// An answer without a body.
 pub(crate) fn plain(status: &str) -> String {
     format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")

@@ -9,7 +9,7 @@ use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
 use tokio::task::JoinSet;
 
 use crate::harness::{bare, builder, client, get, spent};
-use crate::peer::{Peer, plain};
+use crate::peer::{INVALID_TOKEN, Peer, plain};
 
 async fn book(client: &ClientWithMiddleware, issuer: &Issuer, body: Body) -> Response {
     client.post(format!("{}/v2/bookings", issuer.url())).body(body).send().await.unwrap()
@@ -181,7 +181,7 @@ async fn a_401_that_another_middleware_rebuilt_still_counts() {
 #[tokio::test]
 async fn a_replay_carries_one_authorization_and_the_newer_one() {
     let issuer = Issuer::start().await.unwrap();
-    let api = Peer::start(|_| plain("401 Unauthorized")).await;
+    let api = Peer::start(|_| plain(INVALID_TOKEN)).await;
     let authenticator = builder(&issuer).origin(api.url()).build().unwrap();
     client(&authenticator).get(api.url()).header("x-mine", "kept").send().await.unwrap();
     let heads = api.heads();

@@ -4,6 +4,7 @@
 
 mod allocations;
 mod bodies;
+mod breaker;
 mod destination;
 mod dpop;
 mod http2;
@@ -11,8 +12,10 @@ mod hyper_stack;
 mod limits;
 mod mock;
 mod mtls;
+mod options;
 mod peers;
 mod refusal;
+mod routes;
 mod support;
 mod tls;
 mod transports;

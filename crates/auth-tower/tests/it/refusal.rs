@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use auth_tower::{AuthLayer, BoxError, Never, Replay, ReplayBody};
+use auth_core::RequestOptions;
+use auth_tower::{AuthLayer, BoxError, Never, Replay};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Channel, Full};
@@ -115,7 +116,7 @@ async fn a_body_that_cannot_be_copied_gets_the_apis_own_401() {
 
     // Unless the call supplies a copy.
     let (seen, code) = refused_once(streamed(), auth_tower::Auto, |request| {
-        request.extensions_mut().insert(ReplayBody::<Channel<Bytes>>::new(streamed));
+        request.extensions_mut().insert(RequestOptions::new().replay_with(streamed));
     })
     .await;
     assert_eq!(seen.len(), 2);

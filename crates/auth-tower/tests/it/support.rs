@@ -10,18 +10,18 @@ use auth_core::{
 use auth_issuer::Issuer;
 use auth_tower::{BoxError, HyperTransport, ServiceTransport};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, service_fn};
 
 pub(crate) const API: &str = "https://api.example/v2/shipments";
 
-pub(crate) type IssuerService =
-    BoxCloneSyncService<Request<Full<Bytes>>, Response<Full<Bytes>>, BoxError>;
+pub(crate) type Api = BoxCloneSyncService<Request<Full<Bytes>>, Response<Full<Bytes>>, BoxError>;
 
 /// Gives `token-1`, `token-2`, … each after 10 ms of tokio's time; counts them.
-pub(crate) fn issuer() -> (IssuerService, Arc<AtomicUsize>) {
+pub(crate) fn issuer() -> (Api, Arc<AtomicUsize>) {
     let count = Arc::new(AtomicUsize::new(0));
     let counted = count.clone();
     let service = service_fn(move |_: Request<Full<Bytes>>| {
@@ -60,9 +60,14 @@ pub(crate) fn scripted() -> (Authenticator, Arc<AtomicUsize>) {
     (over(issuer), count)
 }
 
+/// An empty answer; a 401 says what is wrong with the token (RFC 6750 §3.1).
 pub(crate) fn status(status: StatusCode) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = status;
+    if status == StatusCode::UNAUTHORIZED {
+        let challenge = HeaderValue::from_static(r#"Bearer error="invalid_token""#);
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
     response
 }
 

@@ -1,0 +1,121 @@
+//! What the answers of APIs say of the token, and what follows.
+
+use http::{HeaderMap, StatusCode};
+
+use crate::authenticator::Authenticator;
+use crate::standing::Verdict;
+use crate::token::Generation;
+use crate::wire::refusal::{self, Word};
+
+impl Authenticator {
+    /// Takes note of an API's answer to a request that carried the token of this generation. `origin` is the number of the API's origin
+    /// among the credential's.
+    ///
+    /// `true` if the token was refused and another may help: then [`refuse`](Self::refuse) or
+    /// [`replacement`](Self::replacement) follows.
+    #[inline]
+    pub(crate) fn heed(
+        &self,
+        origin: usize,
+        generation: Generation,
+        status: StatusCode,
+        headers: &HeaderMap,
+        grpc: bool,
+    ) -> bool {
+        let is_usual = status.is_success() && !grpc && self.standing().is_settled(generation);
+        !is_usual && self.heed_closely(origin, generation, status, headers, grpc)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn heed_closely(
+        &self,
+        origin: usize,
+        generation: Generation,
+        status: StatusCode,
+        headers: &HeaderMap,
+        grpc: bool,
+    ) -> bool {
+        match refusal::read(status, headers, grpc) {
+            Word::Accepted => {
+                if !self.standing().is_settled(generation)
+                    && self.standing().accepted(origin, generation)
+                {
+                    self.say_closed(origin);
+                }
+                false
+            }
+            Word::Refused { by_name } => self.refused(origin, generation, status, by_name),
+            Word::OutOfScope { scope } => {
+                self.say_out_of_scope(origin, scope.as_deref());
+                false
+            }
+            Word::Nothing => false,
+        }
+    }
+
+    fn refused(
+        &self,
+        origin: usize,
+        generation: Generation,
+        status: StatusCode,
+        by_name: bool,
+    ) -> bool {
+        let current = self.generation();
+        match self.standing().refused(origin, generation, current, by_name) {
+            Verdict::Late => true,
+            Verdict::Suspect { first } => {
+                if first {
+                    self.say_refused(origin, generation, status);
+                }
+                true
+            }
+            Verdict::Open { now } => {
+                if now {
+                    self.say_opened(origin, generation);
+                }
+                false
+            }
+            Verdict::NeverWorked => {
+                tracing::debug!(
+                    credential = self.name(),
+                    %generation,
+                    "an API answered 401 without a reason to a token that has never worked: it passes through"
+                );
+                false
+            }
+        }
+    }
+
+    fn say_refused(&self, origin: usize, generation: Generation, status: StatusCode) {
+        let Some(origin) = self.origins().get(origin) else { return };
+        tracing::info!(
+            credential = self.name(), %origin, %generation, status = status.as_u16(),
+            "an API refused the token"
+        );
+    }
+
+    fn say_out_of_scope(&self, origin: usize, scope: Option<&str>) {
+        let Some(origin) = self.origins().get(origin) else { return };
+        tracing::debug!(
+            credential = self.name(), %origin, scope,
+            "the token is good, and not for this; another would not help"
+        );
+    }
+
+    fn say_opened(&self, origin: usize, generation: Generation) {
+        let Some(origin) = self.origins().get(origin) else { return };
+        tracing::warn!(
+            credential = self.name(), %origin, %generation,
+            "an API refused one token after the other: its 401s pass through, and cost no token request, until it takes one"
+        );
+    }
+
+    fn say_closed(&self, origin: usize) {
+        let Some(origin) = self.origins().get(origin) else { return };
+        tracing::info!(
+            credential = self.name(), %origin,
+            "the API that refused every token takes them again"
+        );
+    }
+}
