@@ -13,7 +13,7 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, StatusCode};
 use zeroize::Zeroizing;
 
 pub use self::builder::ApiKeyBuilder;
@@ -21,9 +21,12 @@ use self::format::KeyFormat;
 use self::reads::Reads;
 use crate::clock::Clock;
 use crate::error::ConfigError;
+use crate::events::{EventKind, Events, Hub};
+use crate::origin::Origin;
 use crate::per_cpu::{Header, PerCpu, one_for_each_cpu};
 use crate::secret::ClientSecret;
 use crate::source::SecretSource;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard, PoisonError, Published};
 use crate::token::{Authorization, Generation};
 
@@ -73,6 +76,9 @@ struct Inner {
     /// Published by a swap under `reads`, which makes the whole snapshot visible to the `load` of a request.
     snapshot: Published<Snapshot>,
     reads: Mutex<Reads>,
+    hub: Hub,
+    /// The last generation that was said to be refused. It guards no other memory.
+    said_refused: AtomicU64,
     /// A clone is with each thread that reads the source.
     at_work: Arc<()>,
 }
@@ -122,6 +128,11 @@ impl ApiKey {
         Ok(put.unwrap_or_else(|same| same))
     }
 
+    /// What happens to this key from now on: refusals, and that it was replaced.
+    pub fn events(&self) -> Events {
+        self.0.hub.subscribe()
+    }
+
     /// The header that it goes into.
     #[inline]
     pub(crate) fn header_name(&self) -> &HeaderName {
@@ -163,6 +174,8 @@ impl ApiKey {
         let snapshot = Published::empty();
         snapshot.store(Some(Arc::new(Snapshot::new(text, Generation::NONE.next()))));
         Self(Arc::new(Inner {
+            hub: Hub::new(name.clone(), clock.clone()),
+            said_refused: AtomicU64::new(Generation::NONE.get()),
             name,
             header_name: PerCpu::new(one_for_each_cpu(), || apart(header_name)),
             format,
@@ -203,6 +216,23 @@ impl ApiKey {
     /// Never under the lock: a subscriber may be slow, or ask this key something.
     fn say_replaced(&self, generation: Generation, cause: &str) {
         tracing::info!(credential = self.name(), %generation, cause, "the API key was replaced");
+        self.0.hub.emit(EventKind::Rotated);
+    }
+
+    /// Once for each key, however many requests it is refused to.
+    pub(crate) fn say_refused(&self, origin: &Origin, generation: Generation, status: StatusCode) {
+        let said = self.0.said_refused.fetch_max(generation.get(), Ordering::Relaxed);
+        if said < generation.get() {
+            let status = status.as_u16();
+            tracing::warn!(credential = self.name(), %origin, %generation, status, "an API refused the API key");
+            let origin = origin.clone();
+            self.0.hub.emit(EventKind::Refused { origin, generation, status });
+        }
+    }
+
+    pub(crate) fn say_out_of_scope(&self, origin: &Origin, scope: Option<String>) {
+        tracing::debug!(credential = self.name(), %origin, scope, "the API key is good, and not for this");
+        self.0.hub.emit(EventKind::InsufficientScope { origin: origin.clone(), scope });
     }
 
     // Every change under this lock is complete before anything can panic, so a poisoned one is as good as new.

@@ -11,6 +11,7 @@ use http::{HeaderMap, Uri};
 
 use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
+use crate::metrics;
 use crate::origin::{Origin, Origins, Target};
 use crate::per_cpu::PerCpu;
 use crate::renewal::Renewal;
@@ -219,11 +220,6 @@ impl Authenticator {
         PerCpu::new(self.shared.copies(), make)
     }
 
-    /// The error for a request whose destination cannot be told; for adapters.
-    pub fn relative_uri_error(&self) -> Error {
-        Error::relative_uri(self.shared.renewal.name.clone())
-    }
-
     /// The credential's name.
     pub fn name(&self) -> &str {
         &self.shared.renewal.name
@@ -239,14 +235,27 @@ impl Authenticator {
 
     /// Waits until the wish is fulfilled, or cannot be.
     async fn wait(&self, wish: Wish) -> Result<Authorization, Error> {
+        if let Some(authorization) = self.at_hand(wish) {
+            return Ok(authorization);
+        }
+        let waiting = metrics::Wait::begin(self.clock());
+        let result = self.wait_for_flights(wish).await;
+        waiting.end(self.clock(), &self.shared.renewal.name, result.is_ok());
+        result
+    }
+
+    /// The token that fulfils the wish, if there is one already.
+    fn at_hand(&self, wish: Wish) -> Option<Authorization> {
+        self.shared.redate();
+        self.shared.serve(wish.after())
+    }
+
+    /// Waits for one flight after the other, until one fulfils the wish or shows that it cannot be.
+    async fn wait_for_flights(&self, wish: Wish) -> Result<Authorization, Error> {
         let mut flights = FLIGHTS;
         // What a caller keeps while it waits is kept a million times by a million callers: nothing more than it needs.
         while flights > 0 {
             flights -= 1;
-            self.shared.redate();
-            if let Some(authorization) = self.shared.serve(wish.after()) {
-                return Ok(authorization);
-            }
             let waiter = self.board(wish)?;
             let landing = if waiter.elsewhere {
                 Box::pin(self.landed_elsewhere(waiter)).await
@@ -264,6 +273,9 @@ impl Authenticator {
                 Landing::Failed(failed, error) if failed == wish => return Err(error),
                 // Another wish may be refused where this one is not.
                 Landing::Failed(..) | Landing::NotNeeded | Landing::Interrupted => {}
+            }
+            if let Some(authorization) = self.at_hand(wish) {
+                return Ok(authorization);
             }
         }
         Err(self.failed("flight after flight ended without an answer: are the runtimes shut down that they run on?"))

@@ -144,9 +144,17 @@ impl Binding {
             Credential::OAuth(authenticator) => {
                 authenticator.heed(self.at, generation, status, headers, grpc)
             }
-            Credential::ApiKey(_) => {
-                matches!(refusal::read(status, headers, grpc), Word::Refused { .. })
-            }
+            Credential::ApiKey(key) => match refusal::read(status, headers, grpc) {
+                Word::Refused { .. } => {
+                    key.say_refused(&self.origin, generation, status);
+                    true
+                }
+                Word::OutOfScope { scope } => {
+                    key.say_out_of_scope(&self.origin, scope);
+                    false
+                }
+                Word::Accepted | Word::Nothing => false,
+            },
         }
     }
 

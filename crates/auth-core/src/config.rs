@@ -13,6 +13,7 @@ use crate::cell::Cell;
 use crate::clock::{Clock, SystemClock};
 use crate::credentials::{Checked, ClientCredentials};
 use crate::error::ConfigError;
+use crate::events::Hub;
 use crate::fingerprint::Fingerprint;
 use crate::origin::{Origin, Origins};
 use crate::profile::Profile;
@@ -236,8 +237,10 @@ impl Builder {
         let is_system_clock = self.clock.is_none();
         let clock = self.clock.take().unwrap_or_else(|| Arc::new(SystemClock));
         let identity = credentials.now().identity;
+        let name: Arc<str> = name.into();
         let renewal = Renewal {
-            name: name.into(),
+            hub: Hub::new(name.clone(), clock.clone()),
+            name,
             cell: Cell::new(store, key),
             credentials,
             dpop,

@@ -3,6 +3,7 @@
 use http::{HeaderMap, StatusCode};
 
 use crate::authenticator::Authenticator;
+use crate::events::EventKind;
 use crate::standing::Verdict;
 use crate::token::Generation;
 use crate::wire::refusal::{self, Word};
@@ -47,7 +48,7 @@ impl Authenticator {
             }
             Word::Refused { by_name } => self.refused(origin, generation, status, by_name),
             Word::OutOfScope { scope } => {
-                self.say_out_of_scope(origin, scope.as_deref());
+                self.say_out_of_scope(origin, scope);
                 false
             }
             Word::Nothing => false,
@@ -89,18 +90,20 @@ impl Authenticator {
 
     fn say_refused(&self, origin: usize, generation: Generation, status: StatusCode) {
         let Some(origin) = self.origins().get(origin) else { return };
-        tracing::info!(
-            credential = self.name(), %origin, %generation, status = status.as_u16(),
-            "an API refused the token"
-        );
+        let status = status.as_u16();
+        tracing::info!(credential = self.name(), %origin, %generation, status, "an API refused the token");
+        let origin = origin.clone();
+        self.renewal().hub.emit(EventKind::Refused { origin, generation, status });
     }
 
-    fn say_out_of_scope(&self, origin: usize, scope: Option<&str>) {
+    fn say_out_of_scope(&self, origin: usize, scope: Option<String>) {
         let Some(origin) = self.origins().get(origin) else { return };
         tracing::debug!(
             credential = self.name(), %origin, scope,
             "the token is good, and not for this; another would not help"
         );
+        let origin = origin.clone();
+        self.renewal().hub.emit(EventKind::InsufficientScope { origin, scope });
     }
 
     fn say_opened(&self, origin: usize, generation: Generation) {
@@ -109,6 +112,8 @@ impl Authenticator {
             credential = self.name(), %origin, %generation,
             "an API refused one token after the other: its 401s pass through, and cost no token request, until it takes one"
         );
+        let origin = origin.clone();
+        self.renewal().hub.emit(EventKind::BreakerOpened { origin, generation });
     }
 
     fn say_closed(&self, origin: usize) {
@@ -117,5 +122,7 @@ impl Authenticator {
             credential = self.name(), %origin,
             "the API that refused every token takes them again"
         );
+        let origin = origin.clone();
+        self.renewal().hub.emit(EventKind::BreakerClosed { origin });
     }
 }

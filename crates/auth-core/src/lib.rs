@@ -58,6 +58,7 @@ mod config;
 mod credential;
 mod credentials;
 mod error;
+mod events;
 mod failure;
 mod fingerprint;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -69,6 +70,11 @@ mod id;
 mod jose;
 mod jwt;
 mod lifetime;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+#[cfg(not(feature = "metrics"))]
+#[path = "metrics/off.rs"]
+mod metrics;
 mod options;
 mod origin;
 mod path;
@@ -87,6 +93,7 @@ mod source;
 mod standing;
 mod status;
 mod store;
+mod subscribe;
 mod sync;
 mod token;
 mod tools;
@@ -102,6 +109,7 @@ pub use self::config::Builder;
 pub use self::credential::Credential;
 pub use self::credentials::{AssertionAudience, ClientCredentials};
 pub use self::error::{ConfigError, Error};
+pub use self::events::{Event, EventKind, Events, RenewalOutcome};
 pub use self::id::BootId;
 #[cfg(feature = "ring")]
 pub use self::jose::{Algorithm, KeyError, SigningKey};
@@ -111,7 +119,7 @@ pub use self::origin::{Origin, Target};
 pub use self::path::{AmbiguousPath, PathPrefix};
 pub use self::per_cpu::{Apart, PerCpu};
 pub use self::profile::Profile;
-pub use self::quota::{Calendar, Quota, Window};
+pub use self::quota::{Calendar, Quota, RenewalCause, Window};
 pub use self::route::{Route, RouteId, Routes, RoutesBuilder, Unmatched};
 pub use self::secret::ClientSecret;
 pub use self::source::SecretSource;

@@ -5,9 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tracing::Instrument;
+
 use crate::clock::{BootTime, Clock, Now, SystemClock, Timestamp};
 use crate::error::Error;
+use crate::events::{EventKind, RenewalOutcome};
 use crate::id::TokenId;
+use crate::metrics;
 use crate::origin::Origins;
 use crate::per_cpu::one_for_each_cpu;
 use crate::quota::{Cause, pace};
@@ -111,13 +115,33 @@ impl Shared {
             ticket.land(Landing::NotNeeded, self.clock.now().boot);
             return;
         };
+        // Below no other span: whoever started it is served without it.
+        let span = tracing::info_span!(
+            target: "auth_core",
+            parent: None,
+            "renewal",
+            credential = %self.renewal.name,
+            cause = %need.cause
+        );
+        self.get(ticket, wish, need, replaces).instrument(span).await;
+    }
+
+    /// Gets what a flight needs.
+    async fn get(&self, ticket: Ticket, wish: Wish, need: Need, replaces: Generation) {
         tracing::debug!(credential = %self.renewal.name, cause = %need.cause, "getting a token");
+        self.renewal.hub.emit(EventKind::RenewalStarted { cause: need.cause });
+        let began = self.clock.now().boot;
         let renewed = self.renewal.run(&need).await;
         let now = self.clock.now();
+        let took = now.boot.since(began).unwrap_or_default();
         let landing = match renewed.result {
-            Ok(acquired) if self.publish(&acquired, replaces, now) => Landing::Published,
-            Ok(_) => Landing::NotNeeded,
+            Ok(acquired) => {
+                let generation = self.publish(&acquired, replaces, now);
+                self.tell(need.cause, RenewalOutcome::of(generation, acquired.adopted), took);
+                generation.map_or(Landing::NotNeeded, |_| Landing::Published)
+            }
             Err(error) => {
+                self.tell(need.cause, RenewalOutcome::Failed(error.clone()), took);
                 self.put_off(wish, &need, &error, now);
                 Landing::Failed(wish, error)
             }
@@ -125,6 +149,18 @@ impl Shared {
         ticket.land(landing, now.boot);
         if let Some(settlement) = renewed.unsettled {
             self.renewal.settle_later(settlement).await;
+        }
+    }
+
+    /// What came of a flight, for those who listen and for what is measured.
+    fn tell(&self, cause: Cause, outcome: RenewalOutcome, took: Duration) {
+        let is_known = !matches!(&outcome, RenewalOutcome::Failed(error) if error.is_store());
+        let left = || is_known.then(|| self.renewal.units_left())?;
+        metrics::left(&self.renewal.name, left);
+        if self.renewal.hub.is_heard() {
+            let units_left = left();
+            let kind = EventKind::RenewalFinished { cause, outcome, units_left, took };
+            self.renewal.hub.emit(kind);
         }
     }
 
@@ -185,16 +221,16 @@ impl Shared {
         needed.then(|| (Need { cause, current, refused, token }, generation))
     }
 
-    /// Puts a token to use; whether it was. A flight that was given up may come late: it does not take the place of what came
+    /// Puts a token to use; as which, if it was. A flight that was given up may come late: it does not take the place of what came
     /// in the meantime, and no token that was refused in the meantime is put to use.
-    fn publish(&self, acquired: &Acquired, replaces: Generation, now: Now) -> bool {
+    fn publish(&self, acquired: &Acquired, replaces: Generation, now: Now) -> Option<Generation> {
         let copies = self.copies();
         let mut slow = self.lock();
         let present = self.snapshot.load_full();
         let last = present.as_ref().map_or(Generation::NONE, |present| present.generation);
         let alive = present.is_some_and(|present| present.freshness_at(now) != Freshness::Expired);
         if slow.refused.contains(&acquired.provenance.id) || (last != replaces && alive) {
-            return false;
+            return None;
         }
         let Acquired { token, provenance, .. } = acquired;
         let scheme = if self.renewal.dpop.is_some() { Scheme::Dpop } else { Scheme::Bearer };
@@ -218,10 +254,11 @@ impl Shared {
             expires = %expires_at,
             "a token is in use"
         );
+        metrics::expiry(&self.renewal.name, expires_at.saturating_since(now.wall));
         if last == Generation::NONE {
             self.renewal.warn_if_too_short(acquired.provenance.lifetime);
         }
-        true
+        Some(generation)
     }
 
     /// After a flight without a token: what is at hand is served on, and not renewed before another attempt makes sense.
@@ -233,6 +270,9 @@ impl Shared {
         } else {
             let source = std::error::Error::source(error);
             tracing::warn!(credential = %self.renewal.name, cause = %need.cause, %error, source, "no token");
+            self.renewal
+                .hub
+                .emit(EventKind::Held { until: error.retry_at(), error: error.clone() });
         }
         let mut slow = self.lock();
         slow.last_error = Some(error.clone());

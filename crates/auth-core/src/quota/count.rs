@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use super::Cause;
 use super::calendar::Calendar;
-use super::spend::{Cause, Entry, Time};
+use super::spend::{Entry, Time};
 use super::window::{EARLIER, LATER, Rule, Window};
 use crate::clock::{Now, Timestamp};
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::spend::Cause;
+use super::Cause;
 use super::window::{Human, Window};
 use crate::clock::Timestamp;
 

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Cause;
 use super::count::{Clocks, Full};
 use super::exhausted::{Exhausted, Why};
 use super::said::{Bucket, Said, Word, Words};
-use super::spend::{Cause, Entry, Outcome, Spend, Time, millis};
+use super::spend::{Entry, Outcome, Spend, Time, millis};
 use super::window::{LARGEST_LIMIT, Quota, Window};
 use crate::clock::{BootTime, Now, Timestamp};
 use crate::fingerprint::Fingerprint;

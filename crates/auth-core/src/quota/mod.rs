@@ -11,5 +11,6 @@ pub(crate) mod spend;
 pub(crate) mod window;
 
 pub use self::calendar::Calendar;
-pub(crate) use self::spend::Cause;
+pub use self::spend::RenewalCause;
+pub(crate) use self::spend::RenewalCause as Cause;
 pub use self::window::{Quota, Window};

@@ -20,21 +20,22 @@ pub(super) struct Time {
     pub(super) issuer: Option<Timestamp>,
 }
 
-/// Why a token is requested.
+/// Why a token is requested (RFC 6749 §4.4).
 ///
 /// Only [`Expiring`](Self::Expiring) is proactive: a valid token is still there, so it leaves the reserve of every window to
 /// the other causes. [`Refused`](Self::Refused) has a share of its own, so that APIs that answer 401 to everything do not eat
 /// the budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Cause {
+#[non_exhaustive]
+pub enum RenewalCause {
     /// There has been no token in this process yet.
     Start,
     /// The token is valid and grows old.
     Expiring,
     /// The token's time is over.
     Expired,
-    /// The API answered 401 to the token.
+    /// The API answered 401 to the token (RFC 6750 §3.1).
     Refused,
     /// The secret changed.
     Rotated,
@@ -42,22 +43,27 @@ pub(crate) enum Cause {
     Manual,
 }
 
-impl Cause {
+impl RenewalCause {
     pub(crate) fn is_proactive(self) -> bool {
         self == Self::Expiring
     }
-}
 
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+    /// Its word, in the log and in the record alike.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
             Self::Start => "start",
             Self::Expiring => "expiring",
             Self::Expired => "expired",
             Self::Refused => "refused",
             Self::Rotated => "rotated",
             Self::Manual => "manual",
-        })
+        }
+    }
+}
+
+impl fmt::Display for RenewalCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
     }
 }
 
@@ -83,14 +89,19 @@ pub(crate) struct Spend {
     /// When it was decided by the issuer's clock, if that is more than a minute off this machine's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) dated: Option<Timestamp>,
-    pub(crate) cause: Cause,
+    pub(crate) cause: RenewalCause,
     pub(crate) fingerprint: Fingerprint,
     pub(crate) outcome: Outcome,
 }
 
 impl Spend {
     /// A request that is decided now, before a byte of it is sent.
-    pub(crate) fn new(id: FlightId, cause: Cause, fingerprint: Fingerprint, now: Now) -> Self {
+    pub(crate) fn new(
+        id: FlightId,
+        cause: RenewalCause,
+        fingerprint: Fingerprint,
+        now: Now,
+    ) -> Self {
         let Now { wall: at, boot } = now;
         Self { id, at, boot, dated: None, cause, fingerprint, outcome: Outcome::Pending }
     }
@@ -122,7 +133,7 @@ impl Spend {
 
     /// As the windows see it.
     pub(super) fn entry(&self) -> Entry {
-        let refused = u32::from(self.cause == Cause::Refused);
+        let refused = u32::from(self.cause == RenewalCause::Refused);
         let dated = self.dated.map(|dated| (dated, dated));
         Entry { first: self.at, last: self.at, boot: self.boot, dated, count: 1, refused }
     }

@@ -13,8 +13,10 @@ use super::plan::Need;
 use crate::answers::Fault;
 use crate::clock::{Now, Timestamp};
 use crate::error::Error;
+use crate::events::EventKind;
 use crate::failure::{Failure, FailureKind};
 use crate::lifetime::Lifetime;
+use crate::metrics;
 use crate::quota::Cause;
 use crate::quota::said::Said;
 use crate::quota::spend::Spend;
@@ -45,7 +47,9 @@ impl Renewal {
         second: &mut Second,
     ) -> Option<Renewed> {
         let expires_at = need.current.map(|current| current.expires_at);
+        let counted = metrics::Request::begin(&self.name, spend.cause);
         let (mut outcome, said) = self.ask(credential, &spend, need).await;
+        counted.end(outcome.as_ref().err().map(|failure| failure.kind));
         let again = match outcome.as_mut().err() {
             Some(failure) => {
                 failure.changes_unseen = !credential.request.client.shows_change();
@@ -139,6 +143,7 @@ impl Renewal {
         let rotated = self.credentials.look(&self.name, look).await;
         if rotated {
             tracing::info!(credential = %self.name, "the client secret was rotated");
+            self.hub.emit(EventKind::Rotated);
             // What is asked for by hand is past the holds, whatever the secret.
             if need.cause != Cause::Manual {
                 need.cause = Cause::Rotated;

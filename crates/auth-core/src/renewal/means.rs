@@ -11,6 +11,7 @@ use crate::advice::Once;
 use crate::cell::{Cell, CellError};
 use crate::clock::{BootTime, Clock, Now};
 use crate::error::Error;
+use crate::events::Hub;
 use crate::id::random_bytes;
 use crate::quota::Quota;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -30,6 +31,8 @@ const STORE: Duration = Duration::from_secs(5);
 /// Everything that it takes to get a token, but the need of one.
 pub(crate) struct Renewal {
     pub(crate) name: Arc<str>,
+    /// Where it is told what happens.
+    pub(crate) hub: Hub,
     pub(crate) cell: Cell,
     pub(crate) credentials: Credentials,
     /// The key that tokens are bound to, if they are.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::means::Renewal;
 use crate::error::Error;
 use crate::lifetime::Lifetime;
+use crate::metrics;
 use crate::quota::window::Human;
 use crate::quota::{Cause, Window};
 use crate::record::Record;
@@ -39,7 +40,7 @@ impl Renewal {
         };
         let exhausted_until = record.as_ref().and_then(exhausted);
         let ledger = record.as_ref().map(|record| &record.ledger);
-        Status {
+        let status = Status {
             credential: self.name.to_string(),
             token: alive.map(|snapshot| TokenStatus {
                 generation: snapshot.generation,
@@ -57,7 +58,24 @@ impl Renewal {
             held_until: record.as_ref().and_then(held).map(Into::into),
             kept_over_restarts: self.cell.is_durable(),
             store_error,
+        };
+        self.measure(&status);
+        status
+    }
+
+    fn measure(&self, status: &Status) {
+        let expires_in = status.token.map(|token| token.expires_in);
+        metrics::expiry(&self.name, expires_in.unwrap_or_default());
+        if status.store_error.is_none() {
+            metrics::left(&self.name, || status.windows.iter().map(|window| window.left).min());
         }
+    }
+
+    /// Token requests left for a caller without a token, by the strictest window, as this process last saw the store; `None`
+    /// if no window counts.
+    pub(crate) fn units_left(&self) -> Option<u32> {
+        let usage = self.cell.last_seen()?.ledger.usage(&self.quota, self.clock.now());
+        usage.iter().map(|window| window.left).min()
     }
 
     /// A quota that cannot keep tokens of this lifetime coming is a plan that fails every day at the same hour.

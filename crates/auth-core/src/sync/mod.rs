@@ -14,6 +14,7 @@
 //! | an API key | [`Published`] in `ApiKey`: a swap under `ApiKey`'s lock, a load on the path of every request | the whole snapshot |
 //! | the read of its source that is under way | `Reads`, a lock | each other, and the order of swaps |
 //! | that this read has ended | `watch` | what it came to; the snapshot was swapped before |
+//! | the events | a channel of tokio's, made for the first who listens; the model checkers have none who does | an event, after whatever it tells of |
 //! | flights that the record may still have | `OpenFlights`, a lock | their settlements |
 //!
 //! None of these locks is held while another is taken, or across an await; the user's clock is asked under `Shared::slow`.

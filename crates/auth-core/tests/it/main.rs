@@ -11,6 +11,7 @@ mod config;
 mod discovery;
 mod dpop;
 mod echo;
+mod events;
 #[cfg(unix)]
 mod faults;
 #[cfg(unix)]
@@ -22,6 +23,7 @@ mod issuer_answers;
 mod issuer_word;
 mod kill;
 mod log;
+mod metrics;
 mod outage;
 #[cfg(unix)]
 mod race;
