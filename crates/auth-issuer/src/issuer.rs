@@ -123,6 +123,13 @@ impl Issuer {
         self.state.faults.clear();
     }
 
+    /// Whether `token` opens an API now: signed here, for an audience of this issuer, neither expired nor revoked. For a server
+    /// of the test's own.
+    #[must_use]
+    pub fn is_valid(&self, token: &str) -> bool {
+        self.state.tokens.is_valid(token, self.state.clock.now())
+    }
+
     /// Makes `token` invalid from now on; false if it is not a token of this issuer.
     pub fn revoke(&self, token: &str) -> bool {
         self.state.tokens.revoke(token)

@@ -115,6 +115,22 @@ async fn revoked_tokens_are_invalid_and_later_ones_are_not() {
 }
 
 #[tokio::test]
+async fn a_server_of_ones_own_can_ask_whether_a_token_is_valid() {
+    let clock = ManualClock::new();
+    let issuer = Issuer::builder().clock(clock.clone()).start().await.unwrap();
+    let other = Issuer::start().await.unwrap();
+    let token = token(&issuer).await;
+    assert!(issuer.is_valid(&token));
+    assert!(!issuer.is_valid("not a token"));
+    assert!(!other.is_valid(&token));
+    clock.advance(Duration::from_secs(86_400));
+    assert!(!issuer.is_valid(&token));
+    let fresh = self::token(&issuer).await;
+    issuer.revoke_all();
+    assert!(!issuer.is_valid(&fresh));
+}
+
+#[tokio::test]
 async fn the_api_can_be_made_to_answer_a_status_to_everything() {
     let issuer = Issuer::start().await.unwrap();
     let token = token(&issuer).await;
