@@ -1,4 +1,5 @@
-//! What the tests and the example share: a small gRPC server that only tokens of the embedded issuer open.
+//! What the tests and the example share: a small gRPC server that only tokens of the embedded
+//! issuer open.
 //!
 //! It also compiles the Rust snippets of `docs/stacks.md` as doctests.
 #![cfg_attr(doctest, doc = include_str!("../../docs/stacks.md"))]

@@ -62,7 +62,8 @@ impl Drop for Server {
     }
 }
 
-/// Lets only calls with a valid token through, and refuses the others as gRPC does: HTTP's 200, and `grpc-status: 16`.
+/// Lets only calls with a valid token through, and refuses the others as gRPC does: HTTP's 200, and
+/// `grpc-status: 16`.
 #[derive(Clone)]
 struct Guard {
     issuer: Arc<Issuer>,

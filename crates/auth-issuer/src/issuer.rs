@@ -123,8 +123,8 @@ impl Issuer {
         self.state.faults.clear();
     }
 
-    /// Whether `token` opens an API now: signed here, for an audience of this issuer, neither expired nor revoked. For a server
-    /// of the test's own.
+    /// Whether `token` opens an API now: signed here, for an audience of this issuer, neither
+    /// expired nor revoked. For a server of the test's own.
     #[must_use]
     pub fn is_valid(&self, token: &str) -> bool {
         self.state.tokens.is_valid(token, self.state.clock.now())

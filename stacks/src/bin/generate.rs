@@ -1,4 +1,5 @@
-//! Writes `proto/shipments.rs`, for when `proto/shipments.proto` or the version of tonic has changed:
+//! Writes `proto/shipments.rs`, for when `proto/shipments.proto` or the version of tonic has
+//! changed:
 //! `cargo run --manifest-path stacks/Cargo.toml --features generate --bin generate`.
 //!
 //! The protobuf compiler is protox, which is a crate: nobody needs to have `protoc`.

@@ -70,7 +70,8 @@ async fn a_401_of_http_fails_the_call_and_renews_the_token_for_the_next() {
     client.get(REQUEST).await.unwrap();
     let sent = auth.authorization().await.unwrap().generation();
     issuer.revoke_all();
-    // The body of a call can be sent once: the 401 goes back, and tonic reads it as it reads `grpc-status: 16`.
+    // The body of a call can be sent once: the 401 goes back, and tonic reads it as it reads
+    // `grpc-status: 16`.
     let status = client.get(REQUEST).await.unwrap_err();
     assert_eq!(status.code(), Code::Unauthenticated);
     auth.replacement(sent).await.unwrap();

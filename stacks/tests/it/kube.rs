@@ -11,10 +11,11 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{ListParams, ObjectMeta, PostParams};
-use kube::client::{Body, ConfigExt};
+use kube::client::{Body, ClientBuilder, ConfigExt};
 use kube::{Api, Client, Config, Error};
 use tokio::task::JoinSet;
 use tower::ServiceBuilder;
+use tower::buffer::BufferLayer;
 
 use crate::api_server::ApiServer;
 use crate::support::authenticator;
@@ -34,7 +35,8 @@ fn hyper() -> HyperClient<HttpConnector, Body> {
     HyperClient::builder(TokioExecutor::new()).build_http()
 }
 
-/// The stack as it is meant to be: kube's paths get their origin above the layer, and its bodies are sent again.
+/// The stack as it is meant to be: kube's paths get their origin above the layer, and its bodies
+/// are sent again.
 fn maps(server: &ApiServer, auth: Authenticator) -> Api<ConfigMap> {
     let stack = ServiceBuilder::new()
         .layer(config(server).base_uri_layer())
@@ -124,6 +126,59 @@ async fn an_assumed_origin_serves_where_the_origin_is_added_below() {
     let maps: Api<ConfigMap> = Api::default_namespaced(Client::new(stack, "default"));
     maps.get("ports").await.unwrap();
     assert_eq!(issuer.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn kubes_own_stack_takes_the_layer_over_a_buffer() {
+    let (issuer, server, auth) = world().await;
+    let layer = AuthLayer::new(auth)
+        .replay(With(Body::try_clone))
+        .assume_origin(server.url.parse().unwrap());
+    let client = ClientBuilder::try_from(config(&server))
+        .unwrap()
+        .with_layer(&BufferLayer::new(1024))
+        .with_layer(&layer)
+        .build();
+    let maps: Api<ConfigMap> = Api::default_namespaced(client);
+    maps.get("ports").await.unwrap();
+    issuer.revoke_all();
+    maps.create(&PostParams::default(), &map("more-ports")).await.unwrap();
+    assert_eq!((server.requests(), issuer.token_requests()), (3, 2));
+}
+
+#[tokio::test]
+async fn a_token_of_the_kubeconfig_that_is_set_above_is_left_alone() {
+    let (issuer, server, auth) = world().await;
+    let mut config = config(&server);
+    config.auth_info.token = Some("its-own".to_owned().into());
+    let stack = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer().unwrap())
+        .layer(AuthLayer::new(auth))
+        .service(hyper());
+    let maps: Api<ConfigMap> = Api::default_namespaced(Client::new(stack, "default"));
+    let refused = maps.get("ports").await.unwrap_err();
+    assert!(is_401(&refused), "{refused:?}");
+    assert_eq!((server.requests(), issuer.token_requests()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_token_of_the_kubeconfig_that_is_set_below_takes_the_place_of_ours() {
+    let (issuer, server, auth) = world().await;
+    let mut config = config(&server);
+    config.auth_info.token = Some("its-own".to_owned().into());
+    let stack = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .layer(AuthLayer::new(auth))
+        .option_layer(config.auth_layer().unwrap())
+        .map_err(auth_tower::BoxError::from)
+        .service(hyper());
+    let maps: Api<ConfigMap> = Api::default_namespaced(Client::new(stack, "default"));
+    let refused = maps.get("ports").await.unwrap_err();
+    assert!(is_401(&refused), "{refused:?}");
+    // The 401 was not about our token, and costs it a renewal all the same.
+    issuer.until_token_requests(2).await;
+    assert_eq!((server.requests(), issuer.token_requests()), (1, 2));
 }
 
 #[tokio::test]
