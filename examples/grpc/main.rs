@@ -41,10 +41,9 @@ async fn main() -> Result<(), auth_tower::BoxError> {
     println!("unary: shipment {} is in {}", shipment.id, shipment.place);
 
     let mut places = client.watch(GetRequest { id: 1001 }).await?.into_inner();
-    for next in ["Singapore", "Rotterdam"] {
-        if let Some(shipment) = places.message().await? {
-            println!("streaming: shipment {} is in {}", shipment.id, shipment.place);
-        }
+    for next in ["Singapore", "Rotterdam", "Duisburg"] {
+        let Some(shipment) = places.message().await? else { break };
+        println!("streaming: shipment {} is in {}", shipment.id, shipment.place);
         tracker.arrive(next);
     }
 
