@@ -12,9 +12,9 @@ use stacks::{Server, Tracker};
 use tokio::task::JoinSet;
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
-use tower::{ServiceBuilder, ServiceExt};
+use tower::{Layer, ServiceBuilder, ServiceExt};
 
-use crate::support::{authenticator, builder};
+use crate::support::{authenticator, builder, replayable};
 
 /// The issuer, a server of its tokens, and what the shipments do.
 async fn world() -> (Arc<Issuer>, Server, Tracker) {
@@ -196,4 +196,39 @@ async fn a_caller_that_refuses_the_token_itself_has_it_renewed() {
     assert_eq!((server.calls(), issuer.token_requests()), (3, 2));
 }
 
-// Tests of an option that counts `grpc-status: 16` as a 401 belong here.
+/// A client whose layer counts gRPC's own status.
+async fn counting(server: &Server, auth: &Authenticator) -> ShipmentsClient<Auth<Channel>> {
+    let layer = AuthLayer::new(auth.clone()).assume_origin(server.url().parse().unwrap());
+    let layer = layer.grpc_status(true);
+    ShipmentsClient::new(layer.layer(channel(&server.url()).await))
+}
+
+// torture: B18
+#[tokio::test]
+async fn grpc_status_16_counts_as_a_401_where_it_is_to() {
+    let (issuer, server, _) = world().await;
+    let auth = authenticator(&issuer, &server.url());
+    let mut client = counting(&server, &auth).await;
+    client.get(REQUEST).await.unwrap();
+    issuer.revoke_all();
+    let sent = auth.authorization().await.unwrap().generation();
+    // Not sent again, since a server may have acted before it said so; the next call has a new token.
+    assert_eq!(client.get(REQUEST).await.unwrap_err().code(), Code::Unauthenticated);
+    assert_eq!(server.calls(), 2);
+    auth.replacement(sent).await.unwrap();
+    client.get(REQUEST).await.unwrap();
+    assert_eq!((server.calls(), issuer.token_requests()), (3, 2));
+}
+
+// torture: B18
+#[tokio::test]
+async fn a_call_that_brings_its_message_once_more_is_sent_again_after_grpc_status_16() {
+    let (issuer, server, _) = world().await;
+    let auth = authenticator(&issuer, &server.url());
+    let mut client = counting(&server, &auth).await;
+    client.get(REQUEST).await.unwrap();
+    issuer.revoke_all();
+    let answer = client.get(replayable(REQUEST)).await.unwrap();
+    assert_eq!(answer.into_inner(), shipment("Shenzhen"));
+    assert_eq!((server.calls(), issuer.token_requests()), (3, 2));
+}

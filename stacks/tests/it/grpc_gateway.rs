@@ -4,27 +4,23 @@ use std::sync::Arc;
 
 use auth_core::Authenticator;
 use auth_issuer::Issuer;
-use auth_tower::{Auth, AuthLayer, ReplayBody};
+use auth_tower::{Auth, AuthLayer};
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use bytes::{BufMut, Bytes, BytesMut};
 use http::StatusCode;
 use http::header::AUTHORIZATION;
-use http_body_util::Full;
-use prost::Message;
 use stacks::Tracker;
 use stacks::shipments::GetRequest;
 use stacks::shipments::shipments_client::ShipmentsClient;
 use stacks::shipments::shipments_server::ShipmentsServer;
 use tokio::net::TcpListener;
 use tonic::Code;
-use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::transport::{Channel, Endpoint};
 use tower::ServiceBuilder;
 
-use crate::support::authenticator;
+use crate::support::{authenticator, replayable};
 
 async fn guard(State(issuer): State<Arc<Issuer>>, request: Request, next: Next) -> Response {
     let authorization = request.headers().get(AUTHORIZATION);
@@ -52,16 +48,6 @@ async fn client(issuer: &Arc<Issuer>) -> (ShipmentsClient<Auth<Channel>>, Authen
 
 const REQUEST: GetRequest = GetRequest { id: 7 };
 
-/// The message as it goes over the wire: not compressed, and its length before it.
-fn frame(message: &impl Message) -> Bytes {
-    let length = message.encoded_len();
-    let mut frame = BytesMut::with_capacity(5 + length);
-    frame.put_u8(0);
-    frame.put_u32(length.try_into().unwrap());
-    message.encode(&mut frame).unwrap();
-    frame.freeze()
-}
-
 // torture: B18
 #[tokio::test]
 async fn a_401_of_http_fails_the_call_and_renews_the_token_for_the_next() {
@@ -85,12 +71,7 @@ async fn a_call_that_carries_its_message_once_more_is_sent_again_after_a_401_of_
     let (mut client, _) = client(&issuer).await;
     client.get(REQUEST).await.unwrap();
     issuer.revoke_all();
-    let mut request = tonic::Request::new(REQUEST);
-    let again = frame(&REQUEST);
-    request
-        .extensions_mut()
-        .insert(ReplayBody::<Body>::new(move || Body::new(Full::new(again.clone()))));
-    let shipment = client.get(request).await.unwrap().into_inner();
+    let shipment = client.get(replayable(REQUEST)).await.unwrap().into_inner();
     assert_eq!((shipment.id, shipment.place.as_str()), (7, "Shenzhen"));
     assert_eq!(issuer.token_requests(), 2);
 }

@@ -176,9 +176,8 @@ async fn a_token_of_the_kubeconfig_that_is_set_below_takes_the_place_of_ours() {
     let maps: Api<ConfigMap> = Api::default_namespaced(Client::new(stack, "default"));
     let refused = maps.get("ports").await.unwrap_err();
     assert!(is_401(&refused), "{refused:?}");
-    // The 401 was not about our token, and costs it a renewal all the same.
-    issuer.until_token_requests(2).await;
-    assert_eq!((server.requests(), issuer.token_requests()), (1, 2));
+    // The 401 was not about our token, which has never worked here: without a reason it costs nothing.
+    assert_eq!((server.requests(), issuer.token_requests()), (1, 1));
 }
 
 #[tokio::test]
