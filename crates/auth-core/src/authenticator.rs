@@ -4,31 +4,21 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Uri};
 
 use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
-use crate::metrics;
 use crate::origin::{Origin, Origins, Target};
 use crate::per_cpu::PerCpu;
 use crate::renewal::Renewal;
-use crate::renewal::flight::{Boarding, Landing, Waiter, Wish};
+use crate::renewal::flight::{Boarding, Wish};
 use crate::shared::Shared;
 use crate::standing::Standing;
 use crate::status::Status;
 use crate::store::BoxFuture;
-use crate::sync::{Runtime, timeout};
 use crate::token::{Authorization, Freshness, Generation, Snapshot};
-
-/// How many flights that do not answer it a caller waits for before it gives up. More than two in a row take runtimes that
-/// are shut down one after the other.
-const FLIGHTS: u8 = 8;
-
-/// How often a caller looks whether a flight on another runtime is still driven.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// One credential, and the token that it buys. A cheap handle: clones share everything.
 ///
@@ -233,76 +223,8 @@ impl Authenticator {
         self.shared.renewal.status(snapshot.as_deref(), self.shared.last_error()).await
     }
 
-    /// Waits until the wish is fulfilled, or cannot be.
-    async fn wait(&self, wish: Wish) -> Result<Authorization, Error> {
-        if let Some(authorization) = self.at_hand(wish) {
-            return Ok(authorization);
-        }
-        let waiting = metrics::Wait::begin(self.clock());
-        let result = self.wait_for_flights(wish).await;
-        waiting.end(self.clock(), &self.shared.renewal.name, result.is_ok());
-        result
-    }
-
-    /// The token that fulfils the wish, if there is one already.
-    fn at_hand(&self, wish: Wish) -> Option<Authorization> {
-        self.shared.redate();
-        self.shared.serve(wish.after())
-    }
-
-    /// Waits for one flight after the other, until one fulfils the wish or shows that it cannot be.
-    async fn wait_for_flights(&self, wish: Wish) -> Result<Authorization, Error> {
-        let mut flights = FLIGHTS;
-        // What a caller keeps while it waits is kept a million times by a million callers: nothing more than it needs.
-        while flights > 0 {
-            flights -= 1;
-            let waiter = self.board(wish)?;
-            let landing = if waiter.elsewhere {
-                Box::pin(self.landed_elsewhere(waiter)).await
-            } else {
-                waiter.landed().await
-            };
-            match landing {
-                // Whatever its age: it was published this moment, and a token that is dead on arrival must not be fetched
-                // again and again.
-                Landing::Published => {
-                    if let Some(authorization) = self.shared.latest(wish.after()) {
-                        return Ok(authorization);
-                    }
-                }
-                Landing::Failed(failed, error) if failed == wish => return Err(error),
-                // Another wish may be refused where this one is not.
-                Landing::Failed(..) | Landing::NotNeeded | Landing::Interrupted => {}
-            }
-            if let Some(authorization) = self.at_hand(wish) {
-                return Ok(authorization);
-            }
-        }
-        Err(self.failed("flight after flight ended without an answer: are the runtimes shut down that they run on?"))
-    }
-
-    /// A place on the flight under way, or on a new one.
-    fn board(&self, wish: Wish) -> Result<Waiter, Error> {
-        match self.start(wish) {
-            Boarding::Boarded(waiter, _) => Ok(waiter),
-            Boarding::Failed(error) => Err(error),
-            Boarding::Grounded => {
-                Err(self
-                    .failed("a token is needed, and there is no tokio runtime here to fetch it on"))
-            }
-        }
-    }
-
-    /// Waits for a flight on another runtime, and gives it up when nobody drives that any more.
-    async fn landed_elsewhere(&self, waiter: Waiter) -> Landing {
-        loop {
-            if let Ok(landing) = timeout(LOOK, waiter.landed()).await {
-                return landing;
-            }
-            if self.shared.renewal.stands_still(self.shared.clock.now().boot) {
-                self.shared.flights.give_up(waiter.epoch);
-            }
-        }
+    fn wait(&self, wish: Wish) -> impl Future<Output = Result<Authorization, Error>> + Send {
+        self.shared.wait(wish)
     }
 
     /// Whether a token that is due for renewal can be sent, which is then under way.
@@ -330,20 +252,8 @@ impl Authenticator {
         true
     }
 
-    /// Joins the flight under way or starts one, in a task that outlives the caller.
     fn start(&self, wish: Wish) -> Boarding {
-        let runtime = Runtime::current();
-        let now = self.shared.clock.now().boot;
-        match (self.shared.flights.board(wish, now, runtime.as_ref()), runtime) {
-            // The lock of the flights is released: a runtime that is shutting down drops the task, and the ticket in it, at
-            // once.
-            (Boarding::Boarded(waiter, Some(ticket)), Some(runtime)) => {
-                self.shared.renewal.take_step();
-                runtime.spawn(self.shared.clone().fly(ticket));
-                Boarding::Boarded(waiter, None)
-            }
-            (boarding, _) => boarding,
-        }
+        self.shared.start(wish)
     }
 
     pub(crate) fn failed(&self, problem: &str) -> Error {

@@ -36,7 +36,7 @@ pub enum EventKind {
         /// Why.
         cause: RenewalCause,
     },
-    /// What came of that. It is missing if the runtime was shut down meanwhile.
+    /// What came of that. It is missing if the attempt was cut off, by a runtime that was shut down or by a panic.
     RenewalFinished {
         /// Why it was begun.
         cause: RenewalCause,

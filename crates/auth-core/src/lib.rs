@@ -97,6 +97,7 @@ mod subscribe;
 mod sync;
 mod token;
 mod tools;
+mod waiting;
 mod wire;
 
 pub use self::api_key::{ApiKey, ApiKeyBuilder};

@@ -5,17 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tracing::Instrument;
-
 use crate::clock::{BootTime, Clock, Now, SystemClock, Timestamp};
 use crate::error::Error;
-use crate::events::{EventKind, RenewalOutcome};
+use crate::events::EventKind;
 use crate::id::TokenId;
 use crate::metrics;
 use crate::origin::Origins;
 use crate::per_cpu::one_for_each_cpu;
 use crate::quota::{Cause, pace};
-use crate::renewal::flight::{Flights, Landing, Ticket, Wish};
+use crate::renewal::flight::{Flights, Wish};
 use crate::renewal::plan::{Current, Need};
 use crate::renewal::{Acquired, Renewal};
 use crate::standing::Standing;
@@ -107,63 +105,6 @@ impl Shared {
         self.copies.unwrap_or_else(|| if few { one_for_each_cpu() } else { 1 })
     }
 
-    /// One flight, from the wish to the published token.
-    pub(crate) async fn fly(self: Arc<Self>, ticket: Ticket) {
-        self.renewal.take_step();
-        let wish = ticket.wish();
-        let Some((need, replaces)) = self.need(wish) else {
-            ticket.land(Landing::NotNeeded, self.clock.now().boot);
-            return;
-        };
-        // Below no other span: whoever started it is served without it.
-        let span = tracing::info_span!(
-            target: "auth_core",
-            parent: None,
-            "renewal",
-            credential = %self.renewal.name,
-            cause = %need.cause
-        );
-        self.get(ticket, wish, need, replaces).instrument(span).await;
-    }
-
-    /// Gets what a flight needs.
-    async fn get(&self, ticket: Ticket, wish: Wish, need: Need, replaces: Generation) {
-        tracing::debug!(credential = %self.renewal.name, cause = %need.cause, "getting a token");
-        self.renewal.hub.emit(EventKind::RenewalStarted { cause: need.cause });
-        let began = self.clock.now().boot;
-        let renewed = self.renewal.run(&need).await;
-        let now = self.clock.now();
-        let took = now.boot.since(began).unwrap_or_default();
-        let landing = match renewed.result {
-            Ok(acquired) => {
-                let generation = self.publish(&acquired, replaces, now);
-                self.tell(need.cause, RenewalOutcome::of(generation, acquired.adopted), took);
-                generation.map_or(Landing::NotNeeded, |_| Landing::Published)
-            }
-            Err(error) => {
-                self.tell(need.cause, RenewalOutcome::Failed(error.clone()), took);
-                self.put_off(wish, &need, &error, now);
-                Landing::Failed(wish, error)
-            }
-        };
-        ticket.land(landing, now.boot);
-        if let Some(settlement) = renewed.unsettled {
-            self.renewal.settle_later(settlement).await;
-        }
-    }
-
-    /// What came of a flight, for those who listen and for what is measured.
-    fn tell(&self, cause: Cause, outcome: RenewalOutcome, took: Duration) {
-        let is_known = !matches!(&outcome, RenewalOutcome::Failed(error) if error.is_store());
-        let left = || is_known.then(|| self.renewal.units_left())?;
-        metrics::left(&self.renewal.name, left);
-        if self.renewal.hub.is_heard() {
-            let units_left = left();
-            let kind = EventKind::RenewalFinished { cause, outcome, units_left, took };
-            self.renewal.hub.emit(kind);
-        }
-    }
-
     /// If the wall clock jumped, and the token lives on by the clock that does not: keeps it, which is cheaper than a token
     /// request, and lets nobody wait.
     pub(crate) fn redate(&self) {
@@ -190,7 +131,7 @@ impl Shared {
 
     /// What to ask for, now that this flight is the only one, and the generation that the answer replaces; `None` if an earlier
     /// flight has brought it already.
-    fn need(&self, wish: Wish) -> Option<(Need, Generation)> {
+    pub(crate) fn need(&self, wish: Wish) -> Option<(Need, Generation)> {
         self.redate();
         let slow = self.lock();
         let now = self.clock.now();
@@ -221,9 +162,14 @@ impl Shared {
         needed.then(|| (Need { cause, current, refused, token }, generation))
     }
 
-    /// Puts a token to use; as which, if it was. A flight that was given up may come late: it does not take the place of what came
-    /// in the meantime, and no token that was refused in the meantime is put to use.
-    fn publish(&self, acquired: &Acquired, replaces: Generation, now: Now) -> Option<Generation> {
+    /// Puts a token to use; as which, if it was. A flight that was given up may come late: it does not take the place of what
+    /// came in the meantime, and no token that was refused in the meantime is put to use.
+    pub(crate) fn publish(
+        &self,
+        acquired: &Acquired,
+        replaces: Generation,
+        now: Now,
+    ) -> Option<Generation> {
         let copies = self.copies();
         let mut slow = self.lock();
         let present = self.snapshot.load_full();
@@ -262,7 +208,7 @@ impl Shared {
     }
 
     /// After a flight without a token: what is at hand is served on, and not renewed before another attempt makes sense.
-    fn put_off(&self, wish: Wish, need: &Need, error: &Error, now: Now) {
+    pub(crate) fn put_off(&self, wish: Wish, need: &Need, error: &Error, now: Now) {
         let known = self.last_error().is_some_and(|last| last.is_like(error));
         // Once for each thing that goes wrong, not for each caller whom it still stops.
         if known {
@@ -270,9 +216,8 @@ impl Shared {
         } else {
             let source = std::error::Error::source(error);
             tracing::warn!(credential = %self.renewal.name, cause = %need.cause, %error, source, "no token");
-            self.renewal
-                .hub
-                .emit(EventKind::Held { until: error.retry_at(), error: error.clone() });
+            let held = EventKind::Held { until: error.retry_at(), error: error.clone() };
+            self.renewal.hub.emit(held);
         }
         let mut slow = self.lock();
         slow.last_error = Some(error.clone());

@@ -25,14 +25,7 @@ impl Request {
     pub(crate) fn end(self, _: Option<FailureKind>) {}
 }
 
-pub(crate) struct Wait;
-
-impl Wait {
-    #[inline]
-    pub(crate) fn begin(_: &dyn Clock) -> Self {
-        Self
-    }
-
-    #[inline]
-    pub(crate) fn end(&self, _: &dyn Clock, _: &Arc<str>, _: bool) {}
+#[inline]
+pub(crate) fn waited<W>(_: &dyn Clock, _: &Arc<str>, wait: W) -> W {
+    wait
 }

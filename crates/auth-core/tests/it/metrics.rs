@@ -133,7 +133,7 @@ async fn each_token_request_counts_once_by_its_cause_and_what_came_of_it() {
     let outcomes = [
         (refusal(401, "invalid_client"), "invalid_client"),
         (refusal(400, "invalid_scope"), "rejected"),
-        (refusal(400, "use_dpop_nonce"), "malformed"),
+        (refusal(400, "use_dpop_nonce"), "rejected"),
         (refusal(503, "temporarily_unavailable"), "unavailable"),
         (too_many("60"), "over_quota"),
         (Step::Answer(answer(302, "text/html", "")), "redirect"),
@@ -155,14 +155,25 @@ async fn each_token_request_counts_once_by_its_cause_and_what_came_of_it() {
         let _ = auth.authorization().await;
         assert_eq!((kept.requests("start"), issuer.requests()), (once([outcome]), 1));
     }
-    let token = authenticator(&Issuer::new([]));
     kept.0.lock().unwrap().clear();
-    let first = token.0.authorization().await.unwrap().generation();
-    token.0.replacement(first).await.unwrap();
-    assert_eq!(
-        (kept.requests("start"), kept.requests("refused")),
-        (once(["token"]), once(["token"]))
-    );
+    let (auth, _) = authenticator(&Issuer::new([]));
+    let first = auth.authorization().await.unwrap().generation();
+    auth.replacement(first).await.unwrap();
+    let counted = (kept.requests("start"), kept.requests("refused"));
+    assert_eq!(counted, (once(["token"]), once(["token"])));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_sent_again_with_a_nonce_counts_for_itself() {
+    let kept = Kept::default();
+    let _guard = metrics::set_default_local_recorder(&kept);
+    let mut wants = answer(400, "application/json", r#"{"error":"use_dpop_nonce"}"#);
+    wants.headers_mut().insert("dpop-nonce", "n-1".parse().unwrap());
+    let issuer = Issuer::new([Step::Answer(wants)]);
+    issuer.token_type("DPoP");
+    let client = credentials().dpop(auth_core::SigningKey::generate_es256());
+    builder_for(&issuer, client).0.build().unwrap().authorization().await.unwrap();
+    assert_eq!(kept.requests("start"), once(["nonce_required", "token"]));
 }
 
 #[test]
@@ -181,9 +192,9 @@ fn a_request_whose_runtime_is_shut_down_counts_as_lost() {
     assert!(kept.requests("start").is_empty());
     drop(first);
     assert_eq!(kept.requests("start"), once(["lost"]));
-    // What buries it counts nothing: the failure holds the next one back.
-    runtime().block_on(auth.authorization()).unwrap_err();
-    assert_eq!((kept.requests("start"), issuer.requests()), (once(["lost"]), 1));
+    // What buries it counts nothing more.
+    runtime().block_on(auth.authorization()).unwrap();
+    assert_eq!((kept.requests("start"), issuer.requests()), (once(["lost", "token"]), 2));
 }
 
 #[tokio::test(start_paused = true)]
