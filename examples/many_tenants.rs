@@ -12,6 +12,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow, ensure};
 use auth_core::{
     Authenticator, ClientCredentials, CredentialUsed, Quota, RequestOptions, Routes, Store,
+    Unmatched,
 };
 use auth_issuer::Issuer;
 use auth_tower::{Auth, AuthLayer, BoxError, HyperTransport};
@@ -55,8 +56,8 @@ async fn main() -> Result<()> {
 
     let tenants = (0..TENANTS).map(|number| Tenant::new(number, &issuer, &api));
     let mut tenants = tenants.collect::<Result<Vec<_>>>()?;
-    // A request that names no tenant is not sent, but for this one path.
-    let routes = Routes::builder().bare(format!("{api}/health")).insecure_loopback(true).build()?;
+    // A request that names no tenant is not sent.
+    let routes = Routes::builder().unmatched(Unmatched::Refuse).build()?;
     let client: Stack = ServiceBuilder::new()
         .layer(AuthLayer::new(routes))
         // Below, so that a request that waits for a token keeps no other from going.

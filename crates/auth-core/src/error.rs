@@ -144,7 +144,8 @@ impl Error {
         Self(Arc::new(Inner { kind, credential, message, retry_at, source }))
     }
 
-    /// The name of the credential that has no token; of all in the table, where none was found for a request.
+    /// The name of the credential that has no token; the names of those in the table, where none was found for a request: empty if it
+    /// has none.
     pub fn credential(&self) -> &str {
         &self.0.credential
     }
@@ -255,6 +256,9 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.credential.is_empty() {
+            return write!(f, "not sent: {}", self.0.message);
+        }
         let what = match self.0.kind {
             Kind::Tool => "credential",
             Kind::Unrouted | Kind::RelativeUri => "not sent with credential",

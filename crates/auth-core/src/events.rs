@@ -1,5 +1,6 @@
 //! What happens to a credential, for a program that wants to hear of it.
 
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
@@ -91,6 +92,44 @@ pub enum EventKind {
     Lost(u64),
 }
 
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "credential `{}`: {}", self.credential, self.kind)
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RenewalStarted { cause } => write!(f, "getting a token ({cause})"),
+            Self::RenewalFinished { cause, outcome, units_left, took } => {
+                write!(f, "{outcome} ({cause}), after {took:?}")?;
+                match units_left {
+                    Some(units) => write!(f, "; {units} token requests left"),
+                    None => Ok(()),
+                }
+            }
+            Self::Refused { origin, generation, status } => {
+                write!(f, "{origin} answered {status} to generation {generation}")
+            }
+            Self::InsufficientScope { origin, scope: Some(scope) } => {
+                write!(f, "{origin} wants the scope `{scope}`")
+            }
+            Self::InsufficientScope { origin, scope: None } => {
+                write!(f, "{origin} forbids what was asked for")
+            }
+            Self::BreakerOpened { origin, generation } => write!(
+                f,
+                "{origin} refused generation {generation} as well: its 401s pass through from now on, and cost nothing"
+            ),
+            Self::BreakerClosed { origin } => write!(f, "{origin} takes the credential again"),
+            Self::Rotated => f.write_str("rotated"),
+            Self::Held { error, .. } => write!(f, "held: {error}"),
+            Self::Lost(count) => write!(f, "{count} events were lost to a slow subscriber"),
+        }
+    }
+}
+
 /// What came of the attempt to get a token (RFC 6749 §5).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -109,6 +148,17 @@ pub enum RenewalOutcome {
     NotNeeded,
     /// There is no other token than before.
     Failed(Error),
+}
+
+impl fmt::Display for RenewalOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fetched { generation } => write!(f, "generation {generation} was fetched"),
+            Self::Adopted { generation } => write!(f, "generation {generation} was adopted"),
+            Self::NotNeeded => f.write_str("a token came that was not needed"),
+            Self::Failed(_) => f.write_str("no token"),
+        }
+    }
 }
 
 impl RenewalOutcome {
@@ -133,8 +183,8 @@ impl RenewalOutcome {
 /// let mut events = authenticator.events();
 /// tokio::spawn(async move {
 ///     while let Some(event) = events.next().await {
-///         if let EventKind::Held { error, .. } = event.kind {
-///             eprintln!("{}: {error}", event.credential);
+///         if let EventKind::Held { .. } | EventKind::BreakerOpened { .. } = event.kind {
+///             eprintln!("{event}");
 ///         }
 ///     }
 /// });

@@ -65,15 +65,20 @@ impl RoutesBuilder {
         self
     }
 
-    /// Checks everything.
+    /// Checks everything. A table without a rule is one for requests that name their credential
+    /// ([`RequestOptions::credential`](crate::RequestOptions::credential)); it must refuse the others.
     ///
     /// # Errors
     ///
     /// Says which rule is wrong, by its number: its URL is none, or not `https`; its credential is not bound to that origin; or an earlier rule takes
     /// all that it would.
     pub fn build(self) -> Result<Routes, ConfigError> {
-        if self.drafts.is_empty() {
-            return Err(ConfigError::new("route", "is missing: a table needs one rule at least"));
+        if self.drafts.is_empty() && self.unmatched != Unmatched::Refuse {
+            return Err(ConfigError::new(
+                "route",
+                "is missing: a table needs one rule at least, unless it refuses whatever names no credential of its own \
+                 (`unmatched(Unmatched::Refuse)`)",
+            ));
         }
         if self.drafts.len() > MOST_RULES {
             return Err(ConfigError::new("route", format!("more than {MOST_RULES} rules")));

@@ -124,8 +124,8 @@ impl Table {
                 let origin = place.and_then(|place| self.origins.as_slice().get(place));
                 let origin = origin.map_or("another origin".to_owned(), ToString::to_string);
                 self.refused(format!(
-                    "no rule covers this {method} request to {origin}; add a rule for its path, or let such requests pass with \
-                     `Routes::builder().unmatched(Unmatched::PassBare)`"
+                    "no rule covers this {method} request to {origin}; add a rule for its path, name its credential with \
+                     `RequestOptions::credential`, or let such requests pass with `unmatched(Unmatched::PassBare)`"
                 ))
             }
         }
@@ -160,9 +160,6 @@ impl Table {
         let others = names.len().saturating_sub(NAMED);
         names.truncate(NAMED);
         let names = names.join("`, `");
-        if names.is_empty() {
-            return "none".to_owned();
-        }
         if others > 0 { format!("{names}` and {others} others") } else { names }
     }
 }
