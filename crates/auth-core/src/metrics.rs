@@ -103,19 +103,20 @@ impl Drop for Request<'_> {
     }
 }
 
-/// A caller that waits.
-pub(crate) async fn waited<T, E>(
-    clock: &dyn Clock,
-    credential: &Arc<str>,
-    wait: impl Future<Output = Result<T, E>>,
-) -> Result<T, E> {
-    // In milliseconds, since a million callers may keep it.
-    let began = clock.now().boot.millis;
-    let result = wait.await;
-    let waited = Duration::from_millis(clock.now().boot.millis.saturating_sub(began));
-    let outcome = if result.is_ok() { "token" } else { "error" };
-    histogram!(TOKEN_WAIT, "credential" => credential.clone(), "outcome" => outcome).record(waited);
-    result
+/// A caller that waits, since then: in milliseconds of the boot clock, since a million callers may keep one.
+pub(crate) struct Wait(u64);
+
+impl Wait {
+    pub(crate) fn begin(clock: &dyn Clock) -> Self {
+        Self(clock.now().boot.millis)
+    }
+
+    pub(crate) fn end(&self, clock: &dyn Clock, credential: &Arc<str>, is_token: bool) {
+        let waited = Duration::from_millis(clock.now().boot.millis.saturating_sub(self.0));
+        let outcome = if is_token { "token" } else { "error" };
+        histogram!(TOKEN_WAIT, "credential" => credential.clone(), "outcome" => outcome)
+            .record(waited);
+    }
 }
 
 fn word(kind: FailureKind) -> &'static str {

@@ -28,8 +28,10 @@ impl Shared {
         if let Some(authorization) = self.at_hand(wish) {
             return Ok(authorization);
         }
-        let wait = self.wait_for_flights(wish);
-        metrics::waited(&*self.clock, &self.renewal.name, wait).await
+        let waiting = metrics::Wait::begin(&*self.clock);
+        let result = self.wait_for_flights(wish).await;
+        waiting.end(&*self.clock, &self.renewal.name, result.is_ok());
+        result
     }
 
     /// The token that fulfils the wish, if there is one already.
