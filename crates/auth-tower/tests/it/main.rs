@@ -13,6 +13,7 @@ mod limits;
 mod mock;
 mod mtls;
 mod options;
+mod orders;
 mod peers;
 mod refusal;
 mod routes;
