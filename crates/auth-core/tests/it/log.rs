@@ -6,6 +6,7 @@ use std::io;
 use std::sync::{Arc, Mutex, Once};
 
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::FmtSpan;
 
 thread_local! {
     static HEARD: RefCell<Option<Log>> = const { RefCell::new(None) };
@@ -22,6 +23,8 @@ impl Log {
             let subscriber = tracing_subscriber::fmt()
                 .with_max_level(tracing::Level::TRACE)
                 .with_ansi(false)
+                // With what was recorded in a span after its last event.
+                .with_span_events(FmtSpan::CLOSE)
                 .with_writer(ByThread)
                 .finish();
             tracing::subscriber::set_global_default(subscriber).unwrap();

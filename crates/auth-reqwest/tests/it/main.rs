@@ -7,9 +7,12 @@ mod dpop;
 mod exchange;
 mod harness;
 mod http2;
+#[path = "../../../auth-core/tests/it/log.rs"]
+mod log;
 #[cfg(feature = "rustls")]
 mod mtls;
 mod options;
+mod orders;
 mod peer;
 #[path = "../../../auth-tower/tests/it/peers/mod.rs"]
 #[cfg_attr(not(feature = "rustls"), allow(dead_code, reason = "certificates need TLS"))]
@@ -22,3 +25,4 @@ mod retry;
 mod secrecy;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tls;
+mod tower_stack;
