@@ -1,4 +1,5 @@
-//! The middleware among reqwest-retry and reqwest-tracing, in the order of the documents and in the reverse.
+//! The middleware with reqwest-retry and reqwest-tracing, in the documented order and in the
+//! reverse.
 
 use std::time::Duration;
 

@@ -58,7 +58,7 @@ impl Api {
         format!("http://{}", self.address)
     }
 
-    /// The values of the field `name` in the requests that came, in their order; "" where it was missing.
+    /// The field `name` of the requests that came, in their order; "" where it was missing.
     pub(crate) fn sent(&self, name: &str) -> Vec<String> {
         let heads = self.heads.lock().unwrap();
         let text = |head: &HeaderMap| Some(head.get(name)?.to_str().unwrap().to_owned());

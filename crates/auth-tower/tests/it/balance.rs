@@ -1,4 +1,4 @@
-//! Two servers behind tower's balancer: the layer outside of the balance, and inside of each endpoint.
+//! Two servers behind tower's balancer: the layer outside of it, and inside of each endpoint.
 
 use std::net::SocketAddr;
 
@@ -70,9 +70,15 @@ async fn herd(stack: &Stack) -> Vec<u16> {
     calls.join_all().await
 }
 
+/// A credential for the name and for both servers.
+fn on_loopback(issuer: &Issuer, apis: &[Api; 2]) -> Authenticator {
+    let builder = against(issuer).origin(NAME);
+    builder.origin(apis[0].url()).origin(apis[1].url()).build().unwrap()
+}
+
 type Order = fn(&Authenticator, &[Api; 2]) -> Stack;
 
-/// The layer judges where a request goes by its URI: above the rewriting by the name, and below it by the server.
+/// The layer judges by the URI: above the rewriting that is the name, and below it the server.
 const ORDERS: [(&str, Order); 3] = [
     ("outside of the balance", |auth, apis| {
         let endpoint =
@@ -105,11 +111,7 @@ const ORDERS: [(&str, Order); 3] = [
 async fn two_servers_behind_a_balancer_cost_one_token_request_and_one_renewal() {
     for (order, stack) in ORDERS {
         let (issuer, apis) = (numbered().await, two("Bearer token-1").await);
-        let origins = [NAME.to_owned(), apis[0].url(), apis[1].url()];
-        let auth =
-            origins.iter().fold(against(&issuer), |auth, origin| auth.origin(origin.as_str()));
-        let auth = auth.build().unwrap();
-        let stack = stack(&auth, &apis);
+        let stack = stack(&on_loopback(&issuer, &apis), &apis);
         assert_eq!(herd(&stack).await, [200; 40], "{order}");
         assert_eq!(issuer.token_requests(), 2, "{order}");
         let sent = apis.each_ref().map(|api| api.sent("authorization"));
@@ -134,14 +136,25 @@ async fn below_the_rewriting_each_server_must_be_one_of_the_credentials_origins(
 }
 
 #[tokio::test]
+async fn inside_of_an_endpoint_a_second_attempt_goes_to_the_same_server() {
+    let [_, inside @ ..] = ORDERS;
+    for (order, stack) in inside {
+        let (issuer, apis) = (numbered().await, two("Bearer token-1").await);
+        let stack = stack(&on_loopback(&issuer, &apis), &apis);
+        let response = stack.oneshot(get(&format!("{NAME}/x"))).await.unwrap();
+        assert_eq!(response.status(), 200, "{order}");
+        let mut sent = apis.each_ref().map(|api| api.sent("authorization"));
+        sent.sort_unstable();
+        assert_eq!(sent, [vec![], vec!["Bearer token-1", "Bearer token-2"]], "{order}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_cannot_be_had_takes_no_server_out_of_the_balance() {
     for (order, stack) in ORDERS {
         let (issuer, apis) = (Issuer::start().await.unwrap(), two("").await);
         issuer.fail_all(Fault::status(503));
-        let origins = [NAME.to_owned(), apis[0].url(), apis[1].url()];
-        let auth =
-            origins.iter().fold(against(&issuer), |auth, origin| auth.origin(origin.as_str()));
-        let stack = stack(&auth.build().unwrap(), &apis);
+        let stack = stack(&on_loopback(&issuer, &apis), &apis);
         for _ in 0..10 {
             let error = stack.clone().oneshot(get(&format!("{NAME}/x"))).await.unwrap_err();
             assert!(auth_tower::error(&*error).unwrap().is_transient(), "{order}: {error}");

@@ -1,4 +1,5 @@
-//! The layer among tower's own, around hyper-util's client, an issuer and an API on loopback: outside of each and inside.
+//! The layer outside of each of tower's own and inside, over hyper-util's client and an issuer on
+//! loopback.
 
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ where
 
 type Order = fn(AuthLayer, HyperClient) -> Stack;
 
-/// Each layer of tower's outside of the layer and inside. What is not `Clone` stands behind a buffer.
+/// Each of tower's layers on both sides. What is not `Clone` stands behind a buffer.
 const ORDERS: [(&str, Order); 17] = [
     ("alone", |auth, client| boxed(auth.layer(client))),
     ("buffer outside", |auth, client| {

@@ -23,7 +23,8 @@ const TEXT: &str = r#"{"name":"a"}"#;
 
 type Boxed = BoxBody<Bytes, BoxError>;
 
-/// The statuses of three requests, before the second of which the token is revoked; the echo of each success is `text`.
+/// The statuses of three requests, before the second of which the token is revoked. The echo of
+/// each success is `text`.
 /// Then the number of token requests.
 async fn revoked_midway<B, S>(
     layer: impl FnOnce(AuthLayer, Client<HttpConnector, B>) -> S,

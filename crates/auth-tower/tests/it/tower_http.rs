@@ -1,4 +1,5 @@
-//! tower-http's layers outside of the layer and inside, over hyper-util's client and servers on loopback.
+//! tower-http's layers outside of the layer and inside, over hyper-util's client and servers on
+//! loopback.
 
 use auth_core::{ApiKey, Routes};
 use auth_issuer::Issuer;
@@ -153,8 +154,7 @@ async fn a_header_that_is_set_outside_or_inside_is_on_both_attempts() {
 }
 
 #[tokio::test]
-async fn an_authorization_that_is_set_outside_turns_the_layer_off_and_inside_takes_the_tokens_place()
- {
+async fn an_authorization_set_outside_turns_the_layer_off_and_inside_takes_the_tokens_place() {
     for (outside, tokens) in [(true, 0), (false, 2)] {
         let issuer = Issuer::start().await.unwrap();
         let auth = AuthLayer::new(against(&issuer).build().unwrap());
