@@ -17,7 +17,7 @@ use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 use crate::support::{API, get, status};
 
 /// An authenticator whose tokens are bound to a key, and how many there were.
-fn bound() -> (Authenticator, Arc<AtomicUsize>) {
+pub(crate) fn bound() -> (Authenticator, Arc<AtomicUsize>) {
     let count = Arc::new(AtomicUsize::new(0));
     let counted = count.clone();
     let issuer = service_fn(move |_: Request<Full<Bytes>>| {

@@ -20,6 +20,7 @@ mod options;
 mod order_costs;
 mod orders;
 mod peers;
+mod redirects;
 mod refusal;
 mod replays;
 mod routes;
