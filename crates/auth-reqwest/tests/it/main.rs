@@ -19,6 +19,7 @@ mod peer;
 mod peers;
 mod proxy;
 mod redirect;
+mod redirects;
 mod refusal;
 mod request;
 mod retry;

@@ -15,7 +15,8 @@ use tower_http::follow_redirect::policy::{
 use super::world::*;
 use crate::support::Api;
 
-/// Follows up to ten redirects to where what is on the request may go along, and gives any other back as the answer.
+/// Follows up to ten redirects to where what is on the request may go along, and gives any other
+/// back as the answer.
 fn stays(routes: Routes) -> impl Policy<Full<Bytes>, BoxError> + Clone + Send + Sync {
     let stays = redirect_fn(move |attempt: &Attempt<'_>| {
         let stays = routes.stays(attempt.previous(), attempt.location());
@@ -60,7 +61,7 @@ async fn followed_below_the_layer_by_what_the_routes_say_each_credential_stays_a
             }
             assert_eq!(sent, chain_count);
             let each = case.places.len();
-            // Of n places: the first request of each chain, and one more for each redirect that all before it led to.
+            // The first request of each chain, and one more for each redirect that was followed to.
             let follows = case.stays(0, 0);
             let followed = (1 + each + each.pow(2)) + (1 + each) + 1;
             assert_eq!(looked_at, chain_count + if follows { 5 * followed } else { 0 });
@@ -83,7 +84,8 @@ async fn followed_below_the_layer_by_the_standard_policy_a_key_leaks() {
     let [bearer, proved, custom, usual] = cases();
     let [once, twice] = ["https://other.example/302.1", "https://other.example/"]
         .map(|uri| move |what: &str| format!("{what} at {uri}"));
-    // It takes `Authorization` off the request that goes to another origin, and has it again on the one after that.
+    // It takes `Authorization` off the request that goes to another origin, and has it again on the
+    // one after that.
     assert_eq!(standard(&bearer, &[1, 1]).await, [twice("token-1")]);
     assert_eq!(standard(&usual, &[1, 1]).await, [twice("key-one")]);
     // Of other headers it knows nothing.

@@ -72,7 +72,11 @@ async fn a_chain_that_comes_back_finds_the_credential_there() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 128,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     // torture: E39
     #[test]
@@ -148,7 +152,8 @@ async fn a_redirect_of_a_relative_uri_comes_back_as_it_is() {
     assert_eq!(inside.service(api).oneshot(get("/v2")).await.unwrap().status(), 302);
 }
 
-/// Gives each request of a chain the options of the first. Beside a policy that says what is followed.
+/// Gives each request of a chain the options of the first. Beside a policy that says what is
+/// followed.
 #[derive(Clone, Debug, Default)]
 struct KeepOptions(Option<RequestOptions>);
 
@@ -165,7 +170,8 @@ impl<B, E> Policy<B, E> for KeepOptions {
     }
 }
 
-/// What each request of `api.example → api.example → other.example → api.example` carries, with these options on the first.
+/// What each request from the API to itself, to another and back carries, with these options on the
+/// first.
 async fn carried<P>(policy: P, options: RequestOptions) -> Vec<Option<String>>
 where
     P: Policy<Full<Bytes>, BoxError> + Clone + Send + Sync + 'static,
@@ -184,7 +190,8 @@ where
     seen.iter().map(sent).collect()
 }
 
-// The redirect layer drops the extensions of a request: what is sent after a redirect has no options, and is any request at all to the layer.
+// The redirect layer drops the extensions of a request: after a redirect the layer cannot tell it
+// from any other.
 #[tokio::test(start_paused = true)]
 async fn after_a_redirect_outside_a_request_has_lost_its_options_and_gets_what_the_table_says() {
     let (tenant, _) = scripted();

@@ -1,4 +1,5 @@
-//! Servers of several origins in one service, which redirect as a request's path says, and what they were sent.
+//! Servers of several origins in one service: they redirect as a request's path says, and keep what
+//! they were sent.
 
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
@@ -38,7 +39,8 @@ pub(super) const PATHS: &[&str] = &[
 
 pub(super) const STATUSES: [u16; 5] = [301, 302, 303, 307, 308];
 
-/// The place that a request goes to, and the redirects that it meets: their statuses, and the places that they lead to.
+/// The place that a request goes to, and the redirects that it meets: their statuses, and where
+/// they lead.
 #[derive(Clone, Debug)]
 pub(super) struct Chain {
     pub(super) first: usize,
@@ -111,7 +113,8 @@ pub(super) struct Case {
     pub(super) places: &'static [&'static str],
 }
 
-/// One credential for the whole API: a token, a token that is bound to a key, and keys in two headers.
+/// One credential for the whole API: a token, a token that is bound to a key, and keys in two
+/// headers.
 pub(super) fn cases() -> [Case; 4] {
     let secret = |text, proves| vec![Secret { text, home: "https://api.example", proves }];
     let keyed = |key: ApiKey| Routes::builder().route("https://api.example", key).build().unwrap();
@@ -152,7 +155,8 @@ fn keys() -> [ApiKey; 2] {
 }
 
 impl Case {
-    /// Whether what a request carries may go along from one place to another, by the texts of the two.
+    /// Whether what a request carries may go along from one place to another, by the texts of the
+    /// two.
     pub(super) fn stays(&self, from: usize, to: usize) -> bool {
         let origin = |place: usize| self.places[place].splitn(4, '/').take(3);
         let is_foreign = !origin(from).eq(self.secrets[0].home.splitn(4, '/').take(3));
@@ -181,7 +185,8 @@ impl Case {
         leaks
     }
 
-    /// That nothing is astray, and that no request lacks what it should have. How many requests these were.
+    /// That nothing is astray, and that no request lacks what it should have. How many requests
+    /// these were.
     pub(super) fn check(&self, all: &[Seen]) -> usize {
         assert_eq!(self.leaks(all), [""; 0], "{all:?}");
         for seen in all {
