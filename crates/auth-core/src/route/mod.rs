@@ -173,7 +173,8 @@ impl Routes {
     }
 
     /// Whether what was put on a request to `from` may go along, as it is, on a redirect to `to`: the two are of one origin, no rule tells
-    /// them apart, and no proof is made for each URL (RFC 9449). For redirects that are followed below an adapter.
+    /// them apart or is for one method, which a redirect may change, and no proof is made for each URL (RFC 9449). For redirects that are
+    /// followed below an adapter.
     pub fn stays(&self, from: &Uri, to: &Uri) -> bool {
         let (Some(origin), Some(other)) = (Origin::of_uri(from), Origin::of_uri(to)) else {
             return false;
@@ -189,10 +190,12 @@ impl Routes {
         }
         let is_clear = |uri: &Uri| PathPrefix::check(uri.path()).is_ok();
         let covers = |rule: &Rule, uri: &Uri| rule.prefix.covers(uri.path());
+        // A redirect may make a GET of the request (RFC 9110 §15.4), which such a rule does not take.
+        let is_of_method = |rule: &Rule| rule.method.is_some() && covers(rule, from);
+        let tells_apart =
+            |rule: &Rule| covers(rule, from) != covers(rule, to) || is_of_method(rule);
         self.table.places[place].is_plain
-            || is_clear(from)
-                && is_clear(to)
-                && rules.iter().all(|rule| covers(rule, from) == covers(rule, to))
+            || is_clear(from) && is_clear(to) && !rules.iter().any(tells_apart)
     }
 
     /// The origins that have rules, in no particular order.

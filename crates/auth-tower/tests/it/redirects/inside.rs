@@ -1,6 +1,6 @@
 //! Followed below the layer, where what a request carries goes along unless the policy stops there.
 
-use auth_core::Routes;
+use auth_core::{ApiKey, Routes};
 use auth_tower::{AuthLayer, BoxError};
 use bytes::Bytes;
 use http::Method;
@@ -99,4 +99,21 @@ async fn followed_below_the_layer_by_the_standard_policy_a_key_leaks() {
     for case in cases_of_paths() {
         assert_eq!(standard(&case, &[1]).await, ["key-one at https://api.example/v2"]);
     }
+}
+
+// A 303 makes a GET of it (RFC 9110 §15.4.4).
+#[tokio::test(start_paused = true)]
+async fn a_key_for_one_method_does_not_go_with_another() {
+    let key = ApiKey::new("writes", "key-one").unwrap();
+    let routes = Routes::builder()
+        .route_method(Method::POST, "https://api.example", key)
+        .route("https://api.example", crate::support::scripted().0)
+        .build()
+        .unwrap();
+    let case = Case { routes, secrets: Vec::new(), places: ORIGINS };
+    let world = World::default();
+    let chain = Chain::new(0, 303, &[0]);
+    let (status, seen) = world.send(&safe(&case, &world), &case, &chain, Method::POST).await;
+    assert!(seen.iter().all(|seen| seen.method == Method::POST), "{seen:?}");
+    assert_eq!((status.as_u16(), seen.len()), (303, 1));
 }
