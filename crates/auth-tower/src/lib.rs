@@ -121,8 +121,10 @@
 //!   request of its own. Put limits on concurrency *inside*: a request that waits for a token holds no permit there.
 //! - A layer that follows redirects belongs *outside* of this one, where each hop is checked against the routes. *Inside* it leads
 //!   credentials away, unless its policy follows only where [`Routes::stays`](auth_core::Routes::stays) says so.
-//! - `tokio::spawn(async move { service.oneshot(request).await })` over a `Buffer` does not compile ("`From` is not general
-//!   enough", which tower's own `Timeout` meets as well); `tokio::spawn(service.oneshot(request))` does.
+//! - `tokio::spawn(async move { service.oneshot(request).await })` over a service whose error is a [`BoxError`] does not compile
+//!   ("`From` is not general enough", which tower's own `Timeout` meets as well); `tokio::spawn(service.oneshot(request))` does.
+//!
+//! `docs/stacks.md` in the repository has each order, what the wrong ones cost, and the compile errors with their way out.
 //!
 //! [`Buffer`]: https://docs.rs/tower/latest/tower/buffer/struct.Buffer.html
 
