@@ -89,12 +89,21 @@ use crate::redirect::policy;
 #[derive(Clone, Debug)]
 pub struct AuthMiddleware {
     routes: Routes,
+    only_idempotent: bool,
 }
 
 impl AuthMiddleware {
     /// With the token of an authenticator, or with a table of routes.
     pub fn new(routes: impl Into<Routes>) -> Self {
-        Self { routes: routes.into() }
+        Self { routes: routes.into(), only_idempotent: false }
+    }
+
+    /// Whether only requests of idempotent methods (RFC 9110 §9.2.2) are sent again after a 401: for an API that may have acted before it
+    /// answers so. A request that brings its own copy ([`RequestOptions::replay_with`]) is sent again all the same.
+    #[must_use]
+    pub fn replay_only_idempotent(mut self, only: bool) -> Self {
+        self.only_idempotent = only;
+        self
     }
 
     /// The client to put below this middleware: `builder`'s, with [`redirects`](Self::redirects) that lead no credential astray.
@@ -161,7 +170,8 @@ impl Middleware for AuthMiddleware {
         match self.route(&request, options.as_ref()).map_err(no_token)? {
             Some(binding) => {
                 let options = options.unwrap_or_default();
-                Exchange { binding, options }.run(request, extensions, next).await
+                let only_idempotent = self.only_idempotent;
+                Exchange { binding, options, only_idempotent }.run(request, extensions, next).await
             }
             None => next.run(request, extensions).await,
         }
@@ -172,6 +182,7 @@ impl Middleware for AuthMiddleware {
 struct Exchange {
     binding: Binding,
     options: RequestOptions,
+    only_idempotent: bool,
 }
 
 impl Exchange {
@@ -181,7 +192,7 @@ impl Exchange {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
-        let Self { binding, options } = self;
+        let Self { binding, options, .. } = self;
         let patience = options.patience();
         let authorization = binding.authorization(patience).await.map_err(no_token)?;
         let mut again = self.copy(&request);
@@ -228,7 +239,10 @@ impl Exchange {
         if self.options.replays_never() {
             return None;
         }
-        let Some(body) = self.options.copy::<Body>() else { return request.try_clone() };
+        let Some(body) = self.options.copy::<Body>() else {
+            let may = !self.only_idempotent || request.method().is_idempotent();
+            return may.then(|| request.try_clone())?;
+        };
         let mut copy = Request::new(request.method().clone(), request.url().clone());
         *copy.headers_mut() = request.headers().clone();
         *copy.timeout_mut() = request.timeout().copied();

@@ -31,7 +31,7 @@ impl AuthLayer {
 
 impl<R> AuthLayer<R> {
     /// Which requests are sent again after a 401, and with which body: [`Auto`], [`IfEmpty`](crate::IfEmpty),
-    /// [`Cloned`](crate::Cloned), [`With`](crate::With), [`Never`](crate::Never), or a [`Replay`](crate::Replay) of your own.
+    /// [`Cloned`](crate::Cloned), [`With`](crate::With), [`Never`](crate::Never), [`Idempotent`](crate::Idempotent), or a [`Replay`](crate::Replay) of your own.
     pub fn replay<T>(self, replay: T) -> AuthLayer<T> {
         AuthLayer { routes: self.routes, replay, grpc: self.grpc }
     }

@@ -109,7 +109,7 @@
 //! | `grpc-status: 16` in the headers | as a 401, where [`AuthLayer::grpc_status`] says so |
 //! | any other, 429 among them | goes back to the caller |
 //!
-//! A 401 means that the API did not act, so requests of every method are sent again; once at most.
+//! A 401 means that the API did not act, so requests of every method are sent again, once at most; [`Idempotent`] says otherwise.
 //!
 //! Where tokens are bound to a key ([`dpop`](auth_core::ClientCredentials::dpop), RFC 9449), every attempt carries a proof of its own,
 //! and a server that asks for its nonce first gets the request once more, under the same rules for bodies.
@@ -140,7 +140,7 @@ mod transport;
 pub use self::error::{BoxError, error};
 pub use self::future::ResponseFuture;
 pub use self::layer::AuthLayer;
-pub use self::replay::{Auto, Cloned, IfEmpty, Never, Replay, With};
+pub use self::replay::{Auto, Cloned, Idempotent, IfEmpty, Never, Replay, With};
 pub use self::service::Auth;
 #[cfg(feature = "hyper")]
 pub use self::transport::HyperTransport;

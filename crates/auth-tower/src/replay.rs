@@ -11,7 +11,7 @@ use std::convert::Infallible;
 use std::fmt;
 
 use bytes::Bytes;
-use http::Extensions;
+use http::{Extensions, Method};
 use http_body::Body;
 use http_body_util::combinators::{BoxBody, UnsyncBoxBody};
 use http_body_util::{Empty, Full};
@@ -22,6 +22,12 @@ use crate::error::BoxError;
 pub trait Replay<B> {
     /// A second body for a request that has not been sent yet; `None` if it can be sent only once.
     fn replay(&self, body: &B, extensions: &Extensions) -> Option<B>;
+
+    /// Whether requests of this method may be sent a second time at all: of every method, unless a policy says otherwise.
+    #[inline]
+    fn takes(&self, _method: &Method) -> bool {
+        true
+    }
 }
 
 /// The default, for every body type: bodies of the usual types that are empty or cheap to clone (`()`, `Full<Bytes>`,
@@ -73,6 +79,30 @@ impl<B, F: Fn(&B) -> Option<B>> Replay<B> for With<F> {
 impl<F> fmt::Debug for With<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("With").finish_non_exhaustive()
+    }
+}
+
+/// What another policy says, for idempotent methods alone (RFC 9110 §9.2.2): for an API that may have acted before it answers 401.
+///
+/// ```
+/// # fn layer(authenticator: auth_core::Authenticator) {
+/// use auth_tower::{AuthLayer, Auto, Idempotent};
+///
+/// let layer = AuthLayer::new(authenticator).replay(Idempotent(Auto));
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Idempotent<R>(pub R);
+
+impl<B, R: Replay<B>> Replay<B> for Idempotent<R> {
+    #[inline]
+    fn replay(&self, body: &B, extensions: &Extensions) -> Option<B> {
+        self.0.replay(body, extensions)
+    }
+
+    #[inline]
+    fn takes(&self, method: &Method) -> bool {
+        method.is_idempotent() && self.0.takes(method)
     }
 }
 

@@ -43,7 +43,7 @@ impl<B> Spare<B> {
         replay: &R,
         binding: &Binding,
     ) -> Option<Box<Self>> {
-        let again = || replay.replay(request.body(), request.extensions());
+        let again = || by_policy(request, replay);
         let spare = again().map(|body| copy(request, body));
         if binding.proves() { Some(proved(spare, request, again())) } else { spare }
     }
@@ -63,8 +63,7 @@ impl<B> Spare<B> {
         let brought = options.copy::<B>();
         let is_brought = brought.is_some();
         let policy = || {
-            let again = replay.replay(request.body(), request.extensions());
-            again.filter(|_| !options.replays_never())
+            if options.replays_never() { None } else { by_policy(request, replay) }
         };
         let spare = brought.or_else(policy).map(|body| copy(request, body));
         let mut spare = if binding.proves() {
@@ -89,6 +88,12 @@ impl<B> Spare<B> {
     pub(crate) fn is_brought(&self) -> bool {
         self.wanted.as_ref().is_some_and(|wanted| wanted.brought)
     }
+}
+
+#[inline]
+fn by_policy<B, R: Replay<B>>(request: &Request<B>, replay: &R) -> Option<B> {
+    let again = || replay.replay(request.body(), request.extensions());
+    replay.takes(request.method()).then(again)?
 }
 
 #[cold]

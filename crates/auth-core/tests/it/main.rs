@@ -18,6 +18,7 @@ mod faults;
 mod file_store;
 mod flight;
 #[cfg(unix)]
+mod heed;
 mod hot_path;
 mod issuer_answers;
 mod issuer_word;

@@ -134,6 +134,19 @@ async fn a_stream_is_sent_again_if_the_request_brings_it_once_more() {
 }
 
 #[tokio::test]
+async fn the_middleware_can_leave_out_the_methods_that_are_not_idempotent() {
+    let issuer = Issuer::start().await.unwrap();
+    let (api, refuses) = api().await;
+    let auth = AuthMiddleware::new(bound(&issuer, &api).await).replay_only_idempotent(true);
+    let client = auth.client(reqwest::Client::builder().no_proxy()).unwrap();
+    let client = ClientBuilder::new(client).with(auth).build();
+    refuses.store(true, SeqCst);
+    assert_eq!(client.put(api.url()).send().await.unwrap().status(), 200);
+    refuses.store(true, SeqCst);
+    assert_eq!(client.post(api.url()).send().await.unwrap().status(), 401);
+}
+
+#[tokio::test]
 async fn a_request_can_ask_for_the_credential_of_its_tenant() {
     let issuer = Issuer::start().await.unwrap();
     let (api, _) = api().await;

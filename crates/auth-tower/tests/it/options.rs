@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use auth_core::{CredentialUsed, RequestOptions};
-use auth_tower::{AuthLayer, BoxError, Never};
+use auth_tower::{AuthLayer, Auto, BoxError, Idempotent, Never};
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -69,6 +69,40 @@ async fn a_request_can_forbid_its_replay_or_bring_a_body_for_it() {
     let forbids = RequestOptions::new().never_replay();
     assert_eq!(service.oneshot(with(forbids)).await.unwrap().status(), 401);
     assert_eq!((seen.lock().unwrap().len(), seen_forbidden.lock().unwrap().len()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_can_leave_out_the_methods_that_are_not_idempotent() {
+    for (method, expected) in
+        [("GET", 200), ("PUT", 200), ("DELETE", 200), ("POST", 401), ("PATCH", 401)]
+    {
+        let (auth, _) = scripted();
+        let (api, _) = picky();
+        let service = AuthLayer::new(auth).replay(Idempotent(Auto)).layer(api);
+        let mut request = get(API);
+        *request.method_mut() = method.parse().unwrap();
+        assert_eq!(service.oneshot(request).await.unwrap().status(), expected, "{method}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_apis_own_429_passes_through_and_costs_nothing() {
+    let (auth, count) = scripted();
+    let api = service_fn(|_: Request<Full<Bytes>>| async {
+        let mut response = status(StatusCode::TOO_MANY_REQUESTS);
+        response.headers_mut().insert("retry-after", "3600".parse().unwrap());
+        Ok::<_, BoxError>(response)
+    });
+    let service = AuthLayer::new(auth.clone()).layer(api);
+    for _ in 0..100 {
+        let response = service.clone().oneshot(get(API)).await.unwrap();
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["retry-after"] == "3600"),
+            (429, true)
+        );
+    }
+    assert_eq!(count.load(SeqCst), 1);
+    assert!(auth.status().await.held_until.is_none());
 }
 
 #[tokio::test(start_paused = true)]
