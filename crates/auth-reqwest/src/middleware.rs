@@ -1,5 +1,7 @@
 //! The middleware: a header on the way out, one replay after a 401.
 
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 use auth_core::{Authorization, Binding, Generation, RequestOptions, Route, Routes};
 use http::{Extensions, Uri};
@@ -129,11 +131,11 @@ impl AuthMiddleware {
         &self,
         request: &Request,
         options: Option<&RequestOptions>,
-    ) -> Result<Option<Binding>, auth_core::Error> {
+    ) -> Result<Option<Cow<'_, Binding>>, auth_core::Error> {
         let (method, url) = (request.method(), request.url());
         let route = match (options, url.host_str()) {
             (Some(options), _) => match options.route(&self.routes, method, &uri_of(url)) {
-                Route::To((_, binding)) => Route::To(binding),
+                Route::To((_, binding)) => Route::To(Cow::Owned(binding)),
                 Route::Bare => Route::Bare,
                 Route::Refused(error) => Route::Refused(error),
             },
@@ -141,7 +143,7 @@ impl AuthMiddleware {
             (None, Some(host)) => {
                 let parts = (url.scheme(), host, url.port());
                 match self.routes.route_parts(method, parts, url.path()) {
-                    Route::To(id) => Route::To(self.routes.binding(id).clone()),
+                    Route::To(id) => Route::To(Cow::Borrowed(self.routes.binding(id))),
                     Route::Bare => Route::Bare,
                     Route::Refused(error) => Route::Refused(error),
                 }
@@ -171,7 +173,9 @@ impl Middleware for AuthMiddleware {
             Some(binding) => {
                 let options = options.unwrap_or_default();
                 let only_idempotent = self.only_idempotent;
-                Exchange { binding, options, only_idempotent }.run(request, extensions, next).await
+                Exchange { binding: &binding, options, only_idempotent }
+                    .run(request, extensions, next)
+                    .await
             }
             None => next.run(request, extensions).await,
         }
@@ -179,13 +183,13 @@ impl Middleware for AuthMiddleware {
 }
 
 /// One request that carries a credential, and its answers.
-struct Exchange {
-    binding: Binding,
+struct Exchange<'a> {
+    binding: &'a Binding,
     options: RequestOptions,
     only_idempotent: bool,
 }
 
-impl Exchange {
+impl Exchange<'_> {
     async fn run(
         &self,
         mut request: Request,
