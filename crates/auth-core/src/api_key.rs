@@ -130,7 +130,7 @@ impl ApiKey {
 
     /// What happens to this key from now on: refusals, and that it was replaced.
     pub fn events(&self) -> Events {
-        self.0.hub.subscribe()
+        self.0.hub.subscribe(&self.0.name, &self.0.clock)
     }
 
     /// The header that it goes into.
@@ -174,7 +174,7 @@ impl ApiKey {
         let snapshot = Published::empty();
         snapshot.store(Some(Arc::new(Snapshot::new(text, Generation::NONE.next()))));
         Self(Arc::new(Inner {
-            hub: Hub::new(name.clone(), clock.clone()),
+            hub: Hub::default(),
             said_refused: AtomicU64::new(Generation::NONE.get()),
             name,
             header_name: PerCpu::new(one_for_each_cpu(), || apart(header_name)),

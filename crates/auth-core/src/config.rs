@@ -239,7 +239,7 @@ impl Builder {
         let identity = credentials.now().identity;
         let name: Arc<str> = name.into();
         let renewal = Renewal {
-            hub: Hub::new(name.clone(), clock.clone()),
+            hub: Hub::default(),
             name,
             cell: Cell::new(store, key),
             credentials,

@@ -223,23 +223,24 @@ impl Event {
 }
 
 /// Where a credential's events are handed out. No sender waits for a subscriber.
-pub(crate) struct Hub {
+///
+/// Empty until the first one comes: the room for events is some tens of KiB, and most programs have none.
+#[derive(Default)]
+pub(crate) struct Hub(OnceLock<Box<Heard>>);
+
+/// What there is once somebody listened.
+struct Heard {
     credential: Arc<str>,
     clock: Arc<dyn Clock>,
-    /// Made for the first subscriber, since the room for events is some tens of KiB, and most programs have none.
-    sender: OnceLock<broadcast::Sender<Event>>,
+    sender: broadcast::Sender<Event>,
 }
 
 impl Hub {
-    pub(crate) fn new(credential: Arc<str>, clock: Arc<dyn Clock>) -> Self {
-        Self { credential, clock, sender: OnceLock::new() }
-    }
-
     /// Tells all who listen. Not under a lock: it takes one, and wakes.
     pub(crate) fn emit(&self, kind: EventKind) {
-        if let Some(sender) = self.heard() {
+        if let Some(Heard { credential, clock, sender }) = self.heard() {
             // It fails when the last of them has gone just now, and then nobody misses it.
-            let _ = sender.send(Event::now(&*self.clock, &self.credential, kind));
+            let _ = sender.send(Event::now(&**clock, credential, kind));
         }
     }
 
@@ -248,16 +249,21 @@ impl Hub {
         self.heard().is_some()
     }
 
-    pub(crate) fn subscribe(&self) -> Events {
+    /// To what happens to this credential, by this clock.
+    pub(crate) fn subscribe(&self, credential: &Arc<str>, clock: &Arc<dyn Clock>) -> Events {
+        let heard = self.0.get_or_init(|| {
+            let sender = broadcast::Sender::new(KEPT);
+            Box::new(Heard { credential: credential.clone(), clock: clock.clone(), sender })
+        });
         Events {
-            receiver: self.sender.get_or_init(|| broadcast::Sender::new(KEPT)).subscribe(),
-            credential: self.credential.clone(),
-            clock: self.clock.clone(),
+            receiver: heard.sender.subscribe(),
+            credential: heard.credential.clone(),
+            clock: heard.clock.clone(),
         }
     }
 
-    fn heard(&self) -> Option<&broadcast::Sender<Event>> {
-        self.sender.get().filter(|sender| sender.receiver_count() > 0)
+    fn heard(&self) -> Option<&Heard> {
+        self.0.get().map(|heard| &**heard).filter(|heard| heard.sender.receiver_count() > 0)
     }
 }
 
@@ -268,8 +274,8 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
 
-    fn hub() -> Hub {
-        Hub::new("test".into(), Arc::new(SystemClock))
+    fn subscribe(hub: &Hub) -> Events {
+        hub.subscribe(&"test".into(), &(Arc::new(SystemClock) as Arc<dyn Clock>))
     }
 
     fn next(events: &mut Events) -> Option<EventKind> {
@@ -279,10 +285,10 @@ mod tests {
 
     #[test]
     fn what_happened_before_somebody_listened_is_not_kept() {
-        let hub = hub();
+        let hub = Hub::default();
         hub.emit(EventKind::Rotated);
-        assert!(!hub.is_heard() && hub.sender.get().is_none());
-        let mut events = hub.subscribe();
+        assert!(!hub.is_heard() && hub.0.get().is_none());
+        let mut events = subscribe(&hub);
         assert!(hub.is_heard());
         assert_pending!(task::spawn(events.next()).poll());
         drop(events);
@@ -292,8 +298,8 @@ mod tests {
 
     #[test]
     fn a_slow_subscriber_loses_the_oldest_and_is_told_how_many() {
-        let hub = hub();
-        let (mut slow, mut quick) = (hub.subscribe(), hub.subscribe());
+        let hub = Hub::default();
+        let (mut slow, mut quick) = (subscribe(&hub), subscribe(&hub));
         for _ in 0..KEPT + 44 {
             hub.emit(EventKind::Rotated);
             assert!(matches!(next(&mut quick), Some(EventKind::Rotated)));
@@ -307,8 +313,8 @@ mod tests {
 
     #[test]
     fn a_future_that_is_dropped_loses_nothing_and_the_end_comes_after_the_last_event() {
-        let hub = hub();
-        let mut events = hub.subscribe();
+        let hub = Hub::default();
+        let mut events = subscribe(&hub);
         assert_pending!(task::spawn(events.next()).poll());
         hub.emit(EventKind::Rotated);
         drop(task::spawn(events.next()));

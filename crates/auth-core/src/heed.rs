@@ -62,8 +62,8 @@ impl Authenticator {
         status: StatusCode,
         by_name: bool,
     ) -> bool {
-        let current = self.generation();
-        match self.standing().refused(origin, generation, current, by_name) {
+        let (origins, current) = (self.origins().len(), self.generation());
+        match self.standing().refused((origin, origins), generation, current, by_name) {
             Verdict::Late => true,
             Verdict::Suspect { first } => {
                 if first {

@@ -57,7 +57,7 @@ struct Slow {
     refused: Vec<TokenId>,
     last_error: Option<Error>,
     /// The refused generation that no other could be had for, why, and when that may have changed.
-    unanswered: Option<(Generation, Error, BootTime)>,
+    unanswered: Option<Box<(Generation, Error, BootTime)>>,
 }
 
 impl Slow {
@@ -83,7 +83,7 @@ impl Shared {
         Self {
             snapshot: Published::empty(),
             clock,
-            standing: Standing::new(origins.as_slice().len()),
+            standing: Standing::new(),
             origins,
             flights: Flights::new(renewal.name.clone()),
             slow: Mutex::default(),
@@ -231,7 +231,7 @@ impl Shared {
             Wish::After(refused) if refused == snapshot.generation => {
                 let wait = error.retry_timestamp().unwrap_or(now.wall + pace::FIRST_GAP);
                 let until = now.boot + wait.saturating_since(now.wall).min(UNANSWERED);
-                slow.unanswered = Some((refused, error.clone(), until));
+                slow.unanswered = Some(Box::new((refused, error.clone(), until)));
                 snapshot.cleared()
             }
             _ => return,
@@ -242,8 +242,10 @@ impl Shared {
     /// Why no other token could be had for the one of this generation a moment ago.
     pub(crate) fn unanswered(&self, refused: Generation) -> Option<Error> {
         let slow = self.lock();
-        let (_, error, until) =
-            slow.unanswered.as_ref().filter(|(generation, ..)| *generation == refused)?;
+        let (generation, error, until) = slow.unanswered.as_deref()?;
+        if *generation != refused {
+            return None;
+        }
         let left = until.since(self.clock.now().boot)?;
         (!left.is_zero()).then(|| error.clone())
     }

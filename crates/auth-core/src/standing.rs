@@ -24,6 +24,7 @@ pub(crate) struct Standing {
     worked: AtomicU64,
     /// How many of the origins have something that a success puts right.
     troubled: AtomicUsize,
+    /// Of all of them, or of none before the first was refused something.
     origins: Mutex<Box<[Place]>>,
 }
 
@@ -36,12 +37,11 @@ struct Place {
 }
 
 impl Standing {
-    /// For this many origins.
-    pub(crate) fn new(origins: usize) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             worked: AtomicU64::new(Generation::NONE.get()),
             troubled: AtomicUsize::new(0),
-            origins: Mutex::new(vec![Place::default(); origins].into()),
+            origins: Mutex::default(),
         }
     }
 
@@ -73,11 +73,11 @@ impl Standing {
         was_open
     }
 
-    /// An origin answered 401 to the token of this generation, when `current` was in use; `certain` if the token is known to have
+    /// An origin (its number, of so many) answered 401 to the token of this generation, when `current` was in use; `certain` if the token is known to have
     /// been good, or the API says what is wrong with it.
     pub(crate) fn refused(
         &self,
-        origin: usize,
+        (origin, origins): (usize, usize),
         generation: Generation,
         current: Generation,
         certain: bool,
@@ -86,8 +86,11 @@ impl Standing {
             return Verdict::Late;
         }
         let certain = certain || self.worked.load(Ordering::Relaxed) >= generation.get();
-        let mut origins = self.lock();
-        let Some(place) = origins.get_mut(origin) else { return Verdict::NeverWorked };
+        let mut places = self.lock();
+        if places.len() != origins {
+            *places = vec![Place::default(); origins].into();
+        }
+        let Some(place) = places.get_mut(origin) else { return Verdict::NeverWorked };
         if place.open {
             return Verdict::Open { now: false };
         }
@@ -127,42 +130,42 @@ mod tests {
     #[test]
     fn a_token_that_never_worked_is_suspected_by_name_alone() {
         let [one, ..] = generations();
-        let standing = Standing::new(2);
-        assert_eq!(standing.refused(0, one, one, false), Verdict::NeverWorked);
-        assert_eq!(standing.refused(0, one, one, true), Verdict::Suspect { first: true });
-        let standing = Standing::new(2);
+        let standing = Standing::new();
+        assert_eq!(standing.refused((0, 2), one, one, false), Verdict::NeverWorked);
+        assert_eq!(standing.refused((0, 2), one, one, true), Verdict::Suspect { first: true });
+        let standing = Standing::new();
         assert!(!standing.accepted(1, one));
-        assert_eq!(standing.refused(0, one, one, false), Verdict::Suspect { first: true });
-        assert_eq!(standing.refused(0, one, one, false), Verdict::Suspect { first: false });
+        assert_eq!(standing.refused((0, 2), one, one, false), Verdict::Suspect { first: true });
+        assert_eq!(standing.refused((0, 2), one, one, false), Verdict::Suspect { first: false });
     }
 
     #[test]
     fn a_second_token_refused_opens_the_breaker_of_that_origin_until_one_is_taken() {
         let [one, two, three, _] = generations();
-        let standing = Standing::new(2);
+        let standing = Standing::new();
         standing.accepted(1, one);
         assert!(standing.is_settled(one));
-        assert_eq!(standing.refused(0, one, one, false), Verdict::Suspect { first: true });
-        assert_eq!(standing.refused(0, one, two, true), Verdict::Late);
-        assert_eq!(standing.refused(0, two, two, true), Verdict::Open { now: true });
-        assert_eq!(standing.refused(0, three, three, true), Verdict::Open { now: false });
+        assert_eq!(standing.refused((0, 2), one, one, false), Verdict::Suspect { first: true });
+        assert_eq!(standing.refused((0, 2), one, two, true), Verdict::Late);
+        assert_eq!(standing.refused((0, 2), two, two, true), Verdict::Open { now: true });
+        assert_eq!(standing.refused((0, 2), three, three, true), Verdict::Open { now: false });
         // The other origin is none the worse for it.
-        assert_eq!(standing.refused(1, three, three, true), Verdict::Suspect { first: true });
+        assert_eq!(standing.refused((1, 2), three, three, true), Verdict::Suspect { first: true });
         assert!(!standing.accepted(1, three));
         assert!(!standing.is_settled(three), "the breaker is still open");
         assert!(!standing.accepted(0, one), "an answer to an older token");
         assert!(standing.accepted(0, three));
         assert!(standing.is_settled(three));
-        assert_eq!(standing.refused(0, three, three, false), Verdict::Suspect { first: true });
+        assert_eq!(standing.refused((0, 2), three, three, false), Verdict::Suspect { first: true });
     }
 
     #[test]
     fn a_token_taken_after_all_is_one_that_was_never_refused() {
         let [one, two, ..] = generations();
-        let standing = Standing::new(1);
+        let standing = Standing::new();
         standing.accepted(0, one);
-        assert_eq!(standing.refused(0, one, one, false), Verdict::Suspect { first: true });
+        assert_eq!(standing.refused((0, 2), one, one, false), Verdict::Suspect { first: true });
         assert!(!standing.accepted(0, one), "there was no breaker to close");
-        assert_eq!(standing.refused(0, two, two, true), Verdict::Suspect { first: true });
+        assert_eq!(standing.refused((0, 2), two, two, true), Verdict::Suspect { first: true });
     }
 }

@@ -10,6 +10,7 @@ impl Authenticator {
     /// To be called before the first request by whoever wants to hear of the first token. Nothing is kept or made up while
     /// nobody listens, and nothing here waits for a subscriber; see [`Events::next`] for one that is slow.
     pub fn events(&self) -> Events {
-        self.renewal().hub.subscribe()
+        let renewal = self.renewal();
+        renewal.hub.subscribe(&renewal.name, &renewal.clock)
     }
 }

@@ -103,11 +103,24 @@ impl Trust {
     }
 }
 
+impl Rotation {
+    // Nothing under this lock can panic half-way.
+    fn trust(&self) -> MutexGuard<'_, Trust> {
+        self.trust.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The credential that is in use, and where its secret comes from.
 pub(crate) struct Credentials {
     now: Mutex<Arc<Credential>>,
-    source: Option<SecretSource>,
+    /// None for a secret that cannot change.
+    rotation: Option<Box<Rotation>>,
     sealing: Option<ClientSecret>,
+}
+
+/// Where the next secret comes from.
+struct Rotation {
+    source: SecretSource,
     trust: Mutex<Trust>,
 }
 
@@ -119,8 +132,10 @@ impl Credentials {
     ) -> Self {
         let credential = Credential::new(request, sealing.as_ref());
         // One that cannot change is not asked.
-        let source = source.filter(|source| !source.is_literal());
-        Self { now: Mutex::new(Arc::new(credential)), source, sealing, trust: Mutex::default() }
+        let rotation = source
+            .filter(|source| !source.is_literal())
+            .map(|source| Box::new(Rotation { source, trust: Mutex::default() }));
+        Self { now: Mutex::new(Arc::new(credential)), rotation, sealing }
     }
 
     pub(crate) fn now(&self) -> Arc<Credential> {
@@ -145,9 +160,10 @@ impl Credentials {
 
     /// Reads the source again; whether the secret has changed. What cannot be read, or is no secret, changes nothing.
     pub(crate) async fn look(&self, name: &str, when: Look) -> bool {
-        let Some(source) = &self.source else { return false };
+        let Some(rotation) = &self.rotation else { return false };
+        let source = &rotation.source;
         let is_idle = matches!(when, Look::Before(_)) && !source.is_file();
-        if is_idle || !self.trust().may_look(when) {
+        if is_idle || !rotation.trust().may_look(when) {
             return false;
         }
         let blocking = source.clone();
@@ -187,22 +203,22 @@ impl Credentials {
 
     /// A secret that was rotated was refused as well.
     pub(crate) fn refused_again(&self) {
-        let mut trust = self.trust();
-        trust.refused = trust.refused.saturating_add(1);
+        if let Some(rotation) = &self.rotation {
+            let mut trust = rotation.trust();
+            trust.refused = trust.refused.saturating_add(1);
+        }
     }
 
     /// A token came.
     pub(crate) fn accepted(&self) {
-        self.trust().refused = 0;
+        if let Some(rotation) = &self.rotation {
+            rotation.trust().refused = 0;
+        }
     }
 
     /// How long a look may take.
     pub(crate) fn patience(&self) -> Duration {
-        if self.source.is_some() { PATIENCE } else { Duration::ZERO }
-    }
-
-    fn trust(&self) -> MutexGuard<'_, Trust> {
-        self.trust.lock().unwrap_or_else(PoisonError::into_inner)
+        if self.rotation.is_some() { PATIENCE } else { Duration::ZERO }
     }
 
     // The only change is a single store, so a poisoned lock is as good as new.
