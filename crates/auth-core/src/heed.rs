@@ -23,7 +23,8 @@ impl Authenticator {
         headers: &HeaderMap,
         grpc: bool,
     ) -> bool {
-        let is_usual = status.is_success() && !grpc && self.standing().is_settled(generation);
+        let is_usual =
+            status.is_success() && !grpc && self.standing().is_settled(origin, generation);
         !is_usual && self.heed_closely(origin, generation, status, headers, grpc)
     }
 
@@ -39,7 +40,7 @@ impl Authenticator {
     ) -> bool {
         match refusal::read(status, headers, grpc) {
             Word::Accepted => {
-                if !self.standing().is_settled(generation)
+                if !self.standing().is_settled(origin, generation)
                     && self.standing().accepted(origin, generation)
                 {
                     self.say_closed(origin);

@@ -1,6 +1,6 @@
 //! How the origins of a credential take its tokens: which were taken anywhere, and where one after the other was refused.
 
-use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::token::Generation;
 
@@ -22,8 +22,8 @@ pub(crate) struct Standing {
     /// The last generation that was taken anywhere. Like `troubled` it guards no other memory, and is read for each answer: what is
     /// read too late costs one look at `origins`.
     worked: AtomicU64,
-    /// How many of the origins have something that a success puts right.
-    troubled: AtomicUsize,
+    /// Which of the origins have something that a success puts right, in bits: the 65th shares one with the first.
+    troubled: AtomicU64,
     /// Of all of them, or of none before the first was refused something.
     origins: Mutex<Box<[Place]>>,
 }
@@ -34,22 +34,28 @@ struct Place {
     /// The last generation that it refused, if none has been taken since.
     refused: Option<Generation>,
     open: bool,
+    /// The last generation that it is known to have refused, whatever came of that.
+    told: Option<Generation>,
+}
+
+fn bit(origin: usize) -> u64 {
+    1 << (origin % 64)
 }
 
 impl Standing {
     pub(crate) fn new() -> Self {
         Self {
             worked: AtomicU64::new(Generation::NONE.get()),
-            troubled: AtomicUsize::new(0),
+            troubled: AtomicU64::new(0),
             origins: Mutex::default(),
         }
     }
 
-    /// Whether a success with this token is no news.
+    /// Whether a success of this origin with this token is no news. What another origin refuses costs this one no lock.
     #[inline]
-    pub(crate) fn is_settled(&self, generation: Generation) -> bool {
+    pub(crate) fn is_settled(&self, origin: usize, generation: Generation) -> bool {
         self.worked.load(Ordering::Relaxed) >= generation.get()
-            && self.troubled.load(Ordering::Relaxed) == 0
+            && self.troubled.load(Ordering::Relaxed) & bit(origin) == 0
     }
 
     /// The token is taken for one that has worked.
@@ -68,9 +74,17 @@ impl Standing {
         if !closes {
             return false;
         }
-        let was_open = std::mem::take(place).open;
-        self.troubled.fetch_sub(1, Ordering::Relaxed);
+        let Place { open: was_open, told, .. } = *place;
+        *place = Place { told, ..Place::default() };
+        self.note_troubled(&origins);
         was_open
+    }
+
+    /// Under the lock, so that the last one to write has seen all.
+    fn note_troubled(&self, places: &[Place]) {
+        let troubled = places.iter().enumerate().filter(|(_, place)| place.refused.is_some());
+        let bits = troubled.fold(0, |bits, (origin, _)| bits | bit(origin));
+        self.troubled.store(bits, Ordering::Relaxed);
     }
 
     /// An origin (its number, of so many) answered 401 to the token of this generation, when `current` was in use; `certain` if the token is known to have
@@ -96,14 +110,15 @@ impl Standing {
         }
         match place.refused {
             Some(before) if before < generation => {
-                *place = Place { refused: Some(generation), open: true };
+                *place = Place { refused: Some(generation), open: true, ..*place };
                 Verdict::Open { now: true }
             }
             Some(_) => Verdict::Suspect { first: false },
             None if certain => {
-                place.refused = Some(generation);
-                self.troubled.fetch_add(1, Ordering::Relaxed);
-                Verdict::Suspect { first: true }
+                let first = place.told != Some(generation);
+                *place = Place { refused: Some(generation), told: Some(generation), ..*place };
+                self.note_troubled(&places);
+                Verdict::Suspect { first }
             }
             None => Verdict::NeverWorked,
         }
@@ -144,7 +159,7 @@ mod tests {
         let [one, two, three, _] = generations();
         let standing = Standing::new();
         standing.accepted(1, one);
-        assert!(standing.is_settled(one));
+        assert!(standing.is_settled(0, one) && standing.is_settled(1, one));
         assert_eq!(standing.refused((0, 2), one, one, false), Verdict::Suspect { first: true });
         assert_eq!(standing.refused((0, 2), one, two, true), Verdict::Late);
         assert_eq!(standing.refused((0, 2), two, two, true), Verdict::Open { now: true });
@@ -152,10 +167,11 @@ mod tests {
         // The other origin is none the worse for it.
         assert_eq!(standing.refused((1, 2), three, three, true), Verdict::Suspect { first: true });
         assert!(!standing.accepted(1, three));
-        assert!(!standing.is_settled(three), "the breaker is still open");
+        assert!(!standing.is_settled(0, three), "the breaker is still open");
+        assert!(standing.is_settled(1, three), "which is nothing to the other origin");
         assert!(!standing.accepted(0, one), "an answer to an older token");
         assert!(standing.accepted(0, three));
-        assert!(standing.is_settled(three));
+        assert!(standing.is_settled(0, three));
         assert_eq!(standing.refused((0, 2), three, three, false), Verdict::Suspect { first: true });
     }
 
@@ -167,5 +183,19 @@ mod tests {
         assert_eq!(standing.refused((0, 2), one, one, false), Verdict::Suspect { first: true });
         assert!(!standing.accepted(0, one), "there was no breaker to close");
         assert_eq!(standing.refused((0, 2), two, two, true), Verdict::Suspect { first: true });
+    }
+
+    #[test]
+    fn a_token_refused_and_taken_in_turn_is_told_of_once_by_each_origin() {
+        let [one, two, ..] = generations();
+        let standing = Standing::new();
+        for number in 0..10 {
+            standing.accepted(0, one);
+            let first = number == 0;
+            assert_eq!(standing.refused((0, 2), one, one, false), Verdict::Suspect { first });
+        }
+        assert_eq!(standing.refused((1, 2), one, one, false), Verdict::Suspect { first: true });
+        standing.accepted(0, two);
+        assert_eq!(standing.refused((0, 2), two, two, false), Verdict::Suspect { first: true });
     }
 }

@@ -32,7 +32,8 @@ pub(crate) fn read(status: StatusCode, headers: &HeaderMap, grpc: bool) -> Word 
     if grpc && let Some(status) = headers.get(GRPC_STATUS) {
         return match status.as_bytes() {
             b"0" => Word::Accepted,
-            UNAUTHENTICATED => Word::Refused { by_name: false },
+            // As a 401: gateways send the challenge along with it.
+            UNAUTHENTICATED => unauthorized(headers),
             PERMISSION_DENIED => Word::OutOfScope { scope: None },
             _ => Word::Nothing,
         };
@@ -162,5 +163,24 @@ mod tests {
         assert_eq!(word("7", true), Word::OutOfScope { scope: None });
         assert_eq!(word("0", true), Word::Accepted);
         assert_eq!(word("14", true), Word::Nothing);
+    }
+
+    #[test]
+    fn grpcs_16_says_what_a_401_with_the_same_challenge_does() {
+        let mut headers = HeaderMap::new();
+        headers.insert(GRPC_STATUS, "16".parse().unwrap());
+        for challenge in [
+            r#"Bearer error="invalid_token""#,
+            r#"Bearer error="insufficient_scope", scope="bookings""#,
+            r#"DPoP error="use_dpop_nonce""#,
+            "Bearer",
+        ] {
+            headers.insert(WWW_AUTHENTICATE, challenge.parse().unwrap());
+            assert_eq!(
+                read(StatusCode::OK, &headers, true),
+                word(401, &[challenge]),
+                "{challenge}"
+            );
+        }
     }
 }
