@@ -26,7 +26,7 @@ use crate::origin::Origin;
 use crate::per_cpu::{Header, PerCpu, one_for_each_cpu};
 use crate::secret::ClientSecret;
 use crate::source::SecretSource;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::standing::Told;
 use crate::sync::{Mutex, MutexGuard, PoisonError, Published};
 use crate::token::{Authorization, Generation};
 
@@ -39,8 +39,8 @@ use crate::token::{Authorization, Generation};
 ///
 /// - By [`set`](Self::set), at once.
 /// - By [`reload`](Self::reload), which reads its [`SecretSource`] again.
-/// - After a 401: the source is read again, unless it is a literal. A key that differs is put to use, also in the place of
-///   one that was [`set`](Self::set) by hand. All requests that are refused at a time share one read, and after one that
+/// - After a 401: the source is read again, unless it is a literal. What is new there since it was last read is put to use, also in the
+///   place of a key that was [`set`](Self::set) by hand; what it had before is not. All requests that are refused at a time share one read, and after one that
 ///   found nothing new there is none for 1 s.
 ///
 /// A source that fails, or has something that cannot be a key, leaves the key at hand in use, with a warning.
@@ -77,8 +77,7 @@ struct Inner {
     snapshot: Published<Snapshot>,
     reads: Mutex<Reads>,
     hub: Hub,
-    /// The last generation that was said to be refused. It guards no other memory.
-    said_refused: AtomicU64,
+    told: Told,
     /// A clone is with each thread that reads the source.
     at_work: Arc<()>,
 }
@@ -158,9 +157,9 @@ impl ApiKey {
         self.0.name.clone()
     }
 
-    /// Whether the two are handles of one key.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+    /// Where the handles of this key meet.
+    pub(crate) fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
     }
 
     fn of(
@@ -171,18 +170,19 @@ impl ApiKey {
         text: Zeroizing<Vec<u8>>,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        let reads = Mutex::new(Reads::new(&text));
         let snapshot = Published::empty();
         snapshot.store(Some(Arc::new(Snapshot::new(text, Generation::NONE.next()))));
         Self(Arc::new(Inner {
             hub: Hub::default(),
-            said_refused: AtomicU64::new(Generation::NONE.get()),
+            told: Told::default(),
             name,
             header_name: PerCpu::new(one_for_each_cpu(), || apart(header_name)),
             format,
             source: Some(source).filter(|source| !source.is_literal()),
             clock,
             snapshot,
-            reads: Mutex::default(),
+            reads,
             at_work: Arc::new(()),
         }))
     }
@@ -219,10 +219,9 @@ impl ApiKey {
         self.0.hub.emit(EventKind::Rotated);
     }
 
-    /// Once for each key, however many requests it is refused to.
+    /// Once for each key and API, however many requests it is refused to.
     pub(crate) fn say_refused(&self, origin: &Origin, generation: Generation, status: StatusCode) {
-        let said = self.0.said_refused.fetch_max(generation.get(), Ordering::Relaxed);
-        if said < generation.get() {
+        if self.0.told.is_news(("refused", origin, generation)) {
             let status = status.as_u16();
             tracing::warn!(credential = self.name(), %origin, %generation, status, "an API refused the API key");
             let origin = origin.clone();
@@ -230,7 +229,11 @@ impl ApiKey {
         }
     }
 
+    /// Once for each key, API and scope.
     pub(crate) fn say_out_of_scope(&self, origin: &Origin, scope: Option<String>) {
+        if !self.0.told.is_news(("scope", origin, self.generation(), &scope)) {
+            return;
+        }
         tracing::debug!(credential = self.name(), %origin, scope, "the API key is good, and not for this");
         self.0.hub.emit(EventKind::InsufficientScope { origin: origin.clone(), scope });
     }

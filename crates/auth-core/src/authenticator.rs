@@ -107,8 +107,8 @@ impl Authenticator {
     /// served on until that succeeds, since one misconfigured API must not take the others down. A generation that has been
     /// replaced already changes nothing. Calling it again changes nothing.
     ///
-    /// A refusal is answered with one token request an hour at most, whether it brings a token or not, and all of them
-    /// together have a fifth of the quota.
+    /// A token that came of a refusal is not replaced because of another one for an hour, and neither is one whose replacement was
+    /// tried in vain; all of them together have a fifth of the quota.
     pub fn refuse(&self, generation: Generation) {
         if self.shared.suspect(generation)
             && let Boarding::Failed(_) = self.start(Wish::After(generation))
@@ -187,9 +187,9 @@ impl Authenticator {
         self.shared.flights.forget_failure();
     }
 
-    /// Whether the two are handles of one credential.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
+    /// Where the handles of this credential meet.
+    pub(crate) fn address(&self) -> usize {
+        Arc::as_ptr(&self.shared).addr()
     }
 
     pub(crate) fn generation(&self) -> Generation {

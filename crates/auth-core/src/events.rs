@@ -13,7 +13,7 @@ use crate::origin::Origin;
 use crate::quota::RenewalCause;
 use crate::token::Generation;
 
-/// So many events are kept for a subscriber that is slow. There are two for each token request, so this is days of them.
+/// So many events are kept for a subscriber that is slow. There are a few for each token, so this is days of them.
 const KEPT: usize = 256;
 
 /// Something that happened to a credential. It holds no secret and no token.
@@ -58,7 +58,7 @@ pub enum EventKind {
         /// The status of the answer.
         status: u16,
     },
-    /// An API answered 403, or wants a scope that the token does not have (`insufficient_scope`, RFC 6750 §3.1): another token would
+    /// Said once for each token, API and scope: an API answered 403, or wants a scope that the token does not have (`insufficient_scope`, RFC 6750 §3.1): another token would
     /// not help.
     InsufficientScope {
         /// Which API.

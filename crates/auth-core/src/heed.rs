@@ -4,6 +4,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::authenticator::Authenticator;
 use crate::events::EventKind;
+use crate::quota::Cause;
 use crate::standing::Verdict;
 use crate::token::Generation;
 use crate::wire::refusal::{self, Word};
@@ -49,6 +50,8 @@ impl Authenticator {
             }
             Word::Refused { by_name } => self.refused(origin, generation, status, by_name),
             Word::OutOfScope { scope } => {
+                // It was read, and is good.
+                self.standing().trust(generation);
                 self.say_out_of_scope(origin, scope);
                 false
             }
@@ -63,7 +66,12 @@ impl Authenticator {
         status: StatusCode,
         by_name: bool,
     ) -> bool {
-        let (origins, current) = (self.origins().len(), self.generation());
+        let snapshot = self.snapshot();
+        let of_refusal = snapshot
+            .as_ref()
+            .is_some_and(|snapshot| matches!(snapshot.cause, Cause::Refused | Cause::Rotated));
+        let current = snapshot.map_or(Generation::NONE, |snapshot| snapshot.generation);
+        let (origins, current) = (self.origins().len(), (current, of_refusal));
         match self.standing().refused((origin, origins), generation, current, by_name) {
             Verdict::Late => true,
             Verdict::Suspect { first } => {
@@ -79,13 +87,23 @@ impl Authenticator {
                 false
             }
             Verdict::NeverWorked => {
-                tracing::debug!(
-                    credential = self.name(),
-                    %generation,
-                    "an API answered 401 without a reason to a token that has never worked: it passes through"
-                );
+                self.say_unknown(origin, generation, status);
                 false
             }
+        }
+    }
+
+    fn say_unknown(&self, origin: usize, generation: Generation, status: StatusCode) {
+        let Some(at) = self.origins().get(origin) else { return };
+        if self.standing().told.is_news(("unknown", origin, generation)) {
+            let status = status.as_u16();
+            tracing::warn!(
+                credential = self.name(), origin = %at, %generation, status,
+                "an API refused a token that has never worked, without a reason: that costs no token request, and the API may be \
+                 set up wrongly"
+            );
+            let origin = at.clone();
+            self.renewal().hub.emit(EventKind::Refused { origin, generation, status });
         }
     }
 
@@ -99,6 +117,9 @@ impl Authenticator {
 
     fn say_out_of_scope(&self, origin: usize, scope: Option<String>) {
         let Some(origin) = self.origins().get(origin) else { return };
+        if !self.standing().told.is_news(("scope", origin, self.generation(), &scope)) {
+            return;
+        }
         tracing::debug!(
             credential = self.name(), %origin, scope,
             "the token is good, and not for this; another would not help"

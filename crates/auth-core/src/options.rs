@@ -61,9 +61,10 @@ impl RequestOptions {
         self
     }
 
-    /// This credential, whatever the routes say. One that is in the table of routes goes to the places that the table has it for, and
-    /// any other to the origins that it is bound to ([`Builder::origin`](crate::Builder::origin)). To any other place the request goes as
-    /// one that no rule covers: see [`Unmatched`](crate::Unmatched).
+    /// This credential, whatever the routes say of others. One that is in the table of routes goes to the places that the table has it for,
+    /// rules for no credential counting as well, and any other to the origins that it is bound to
+    /// ([`Builder::origin`](crate::Builder::origin)). To any other place the request fails, unless the table lets such requests pass bare
+    /// ([`Unmatched::PassBare`](crate::Unmatched::PassBare)).
     ///
     /// For programs that have a credential for each of their tenants.
     #[must_use]

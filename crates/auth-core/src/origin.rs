@@ -50,14 +50,25 @@ impl Origin {
         let destination = uri.scheme_str().zip(uri.authority());
         destination
             .and_then(|(scheme, authority)| Parts::of(scheme, authority.as_str()))
-            .is_some_and(|parts| self.order(parts).is_eq())
+            .is_some_and(|parts| self.is(parts))
     }
 
     /// Whether a request to these parts of a URL goes to this origin; no port is the scheme's own. IPv6 addresses are in
     /// brackets, as in a URL. Allocates nothing.
     #[inline]
     pub fn covers_parts(&self, scheme: &str, host: &str, port: Option<u16>) -> bool {
-        Parts::new(scheme, host, port).is_some_and(|parts| self.order(parts).is_eq())
+        Parts::new(scheme, host, port).is_some_and(|parts| self.is(parts))
+    }
+
+    #[inline]
+    fn is(&self, parts: Parts<'_>) -> bool {
+        self.order(parts).is_eq() || (parts.host.starts_with('[') && self.is_address(parts))
+    }
+
+    /// The same for an IPv6 address, which has several spellings.
+    #[inline(never)]
+    fn is_address(&self, parts: Parts<'_>) -> bool {
+        self.order(Parts { host: &normalized(parts.host), ..parts }).is_eq()
     }
 
     /// Where it stands among others: an order that is cheap to tell, and means nothing.
@@ -126,6 +137,8 @@ impl<'a> Parts<'a> {
         let digits = authority.bytes().rev().take_while(u8::is_ascii_digit).count();
         let (before, digits) = authority.split_at(authority.len() - digits);
         let (host, port) = match before.strip_suffix(':') {
+            // An empty port is the default one (RFC 3986 §6.2.3).
+            Some(host) if digits.is_empty() => (host, None),
             Some(host) => (host, Some(digits.parse().ok()?)),
             None => (authority, None),
         };
@@ -211,6 +224,17 @@ impl Origins {
 
     #[inline]
     fn index(&self, parts: Parts<'_>) -> Option<usize> {
+        if parts.host.starts_with('[') {
+            return self.index_of_address(parts);
+        }
+        self.sorted.binary_search_by(|origin| origin.order(parts)).ok()
+    }
+
+    /// Of an IPv6 address, which has several spellings.
+    #[inline(never)]
+    fn index_of_address(&self, parts: Parts<'_>) -> Option<usize> {
+        let host = normalized(parts.host);
+        let parts = Parts { host: &host, ..parts };
         self.sorted.binary_search_by(|origin| origin.order(parts)).ok()
     }
 }
@@ -260,7 +284,12 @@ mod tests {
 
     #[test]
     fn scheme_host_and_port_must_all_agree() {
-        for same in ["https://a.example", "https://A.EXAMPLE:443/x?y", "https://u@a.example/"] {
+        for same in [
+            "https://a.example",
+            "https://A.EXAMPLE:443/x?y",
+            "https://u@a.example/",
+            "https://a.example:/",
+        ] {
             assert!(covers("https://a.example/v2", same), "{same}");
         }
         for other in [
@@ -274,7 +303,6 @@ mod tests {
             "https://a.example@evil/",
             "https://a.example./",
             "https://a.example:99999/",
-            "https://a.example:/",
             "/v2",
             "a.example:443",
         ] {
@@ -283,6 +311,7 @@ mod tests {
         assert!(covers("http://[::1]:8080", "http://[::1]:8080/x"));
         assert!(covers("http://127.0.0.1:80", "http://127.0.0.1/"));
         assert!(covers("https://[2001:DB8:0:0::1]", "https://[2001:db8::1]/"));
+        assert!(covers("https://[2001:db8::1]", "https://[2001:0db8::1]/"));
         assert!(!covers("https://[2001:db8::1]", "https://[2001:db8::2]/"));
     }
 
@@ -331,7 +360,10 @@ mod tests {
         ) {
             if let Ok(authority) = authority.parse::<Authority>() {
                 let port = authority.port_u16();
-                let rest = authority.as_str().strip_suffix(authority.host());
+                // An empty port is none.
+                let text = authority.as_str();
+                let text = text.strip_suffix(':').unwrap_or(text);
+                let rest = text.strip_suffix(authority.host());
                 let well_formed =
                     port.is_some() || rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('@'));
                 let expected =

@@ -93,6 +93,23 @@ impl PathPrefix {
             && (matches!(theirs.0, [] | [b'/', ..]) || (self.is_root() && path == "*"))
     }
 
+    /// Whether a server may take `path` for this path or one below it: one that does not tell upper case from lower, or that cuts
+    /// parameters off segments (`/v1;x`).
+    pub(crate) fn may_cover(&self, path: &str) -> bool {
+        let mut theirs = path.split('/').skip(1);
+        let mut own = self.text.split('/').skip(1);
+        own.all(|own| {
+            let their = theirs.next().unwrap_or_default();
+            let names = [own, their].map(|segment| {
+                let octets =
+                    Octets(segment.as_bytes()).map(|octet| octet.byte.to_ascii_lowercase());
+                octets.take_while(|byte| !b";?#".contains(byte))
+            });
+            let [own, their] = names;
+            own.eq(their)
+        })
+    }
+
     /// Whether all that `other` covers is covered by this one.
     pub(crate) fn covers_prefix(&self, other: &Self) -> bool {
         self.covers(other.as_str())

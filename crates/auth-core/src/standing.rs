@@ -1,5 +1,8 @@
 //! How the origins of a credential take its tokens: which were taken anywhere, and where one after the other was refused.
 
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::token::Generation;
@@ -17,6 +20,31 @@ pub(crate) enum Verdict {
     NeverWorked,
 }
 
+/// How many things are remembered as told.
+const REMEMBERED: usize = 64;
+
+/// What was told already, so that a storm of like answers is told of once. What is forgotten is told again.
+#[derive(Default)]
+pub(crate) struct Told(Mutex<VecDeque<u64>>);
+
+impl Told {
+    /// Whether this was not told yet; it is from now on.
+    pub(crate) fn is_news(&self, what: impl Hash) -> bool {
+        let mut hasher = DefaultHasher::new();
+        what.hash(&mut hasher);
+        let what = hasher.finish();
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.contains(&what) {
+            return false;
+        }
+        if told.len() == REMEMBERED {
+            told.pop_front();
+        }
+        told.push_back(what);
+        true
+    }
+}
+
 /// What is kept of the answers to a credential's requests, for all clones.
 pub(crate) struct Standing {
     /// The last generation that was taken anywhere. Like `troubled` it guards no other memory, and is read for each answer: what is
@@ -24,6 +52,7 @@ pub(crate) struct Standing {
     worked: AtomicU64,
     /// Which of the origins have something that a success puts right, in bits: the 65th shares one with the first.
     troubled: AtomicU64,
+    pub(crate) told: Told,
     /// Of all of them, or of none before the first was refused something.
     origins: Mutex<Box<[Place]>>,
 }
@@ -47,6 +76,7 @@ impl Standing {
         Self {
             worked: AtomicU64::new(Generation::NONE.get()),
             troubled: AtomicU64::new(0),
+            told: Told::default(),
             origins: Mutex::default(),
         }
     }
@@ -87,13 +117,13 @@ impl Standing {
         self.troubled.store(bits, Ordering::Relaxed);
     }
 
-    /// An origin (its number, of so many) answered 401 to the token of this generation, when `current` was in use; `certain` if the token is known to have
+    /// An origin (its number, of so many) answered 401 to the token of this generation, when `current` was in use, which came of a refusal or not; `certain` if the token is known to have
     /// been good, or the API says what is wrong with it.
     pub(crate) fn refused(
         &self,
         (origin, origins): (usize, usize),
         generation: Generation,
-        current: Generation,
+        (current, of_refusal): (Generation, bool),
         certain: bool,
     ) -> Verdict {
         if generation < current {
@@ -109,11 +139,16 @@ impl Standing {
             return Verdict::Open { now: false };
         }
         match place.refused {
-            Some(before) if before < generation => {
+            Some(before) if before < generation && of_refusal => {
                 *place = Place { refused: Some(generation), open: true, ..*place };
                 Verdict::Open { now: true }
             }
-            Some(_) => Verdict::Suspect { first: false },
+            Some(before) if before == generation => Verdict::Suspect { first: false },
+            // It was refused long ago, or could not be replaced: another token is another matter.
+            Some(_) => {
+                *place = Place { refused: Some(generation), told: Some(generation), ..*place };
+                Verdict::Suspect { first: true }
+            }
             None if certain => {
                 let first = place.told != Some(generation);
                 *place = Place { refused: Some(generation), told: Some(generation), ..*place };
@@ -146,12 +181,21 @@ mod tests {
     fn a_token_that_never_worked_is_suspected_by_name_alone() {
         let [one, ..] = generations();
         let standing = Standing::new();
-        assert_eq!(standing.refused((0, 2), one, one, false), Verdict::NeverWorked);
-        assert_eq!(standing.refused((0, 2), one, one, true), Verdict::Suspect { first: true });
+        assert_eq!(standing.refused((0, 2), one, (one, true), false), Verdict::NeverWorked);
+        assert_eq!(
+            standing.refused((0, 2), one, (one, true), true),
+            Verdict::Suspect { first: true }
+        );
         let standing = Standing::new();
         assert!(!standing.accepted(1, one));
-        assert_eq!(standing.refused((0, 2), one, one, false), Verdict::Suspect { first: true });
-        assert_eq!(standing.refused((0, 2), one, one, false), Verdict::Suspect { first: false });
+        assert_eq!(
+            standing.refused((0, 2), one, (one, true), false),
+            Verdict::Suspect { first: true }
+        );
+        assert_eq!(
+            standing.refused((0, 2), one, (one, true), false),
+            Verdict::Suspect { first: false }
+        );
     }
 
     #[test]
@@ -160,19 +204,31 @@ mod tests {
         let standing = Standing::new();
         standing.accepted(1, one);
         assert!(standing.is_settled(0, one) && standing.is_settled(1, one));
-        assert_eq!(standing.refused((0, 2), one, one, false), Verdict::Suspect { first: true });
-        assert_eq!(standing.refused((0, 2), one, two, true), Verdict::Late);
-        assert_eq!(standing.refused((0, 2), two, two, true), Verdict::Open { now: true });
-        assert_eq!(standing.refused((0, 2), three, three, true), Verdict::Open { now: false });
+        assert_eq!(
+            standing.refused((0, 2), one, (one, true), false),
+            Verdict::Suspect { first: true }
+        );
+        assert_eq!(standing.refused((0, 2), one, (two, true), true), Verdict::Late);
+        assert_eq!(standing.refused((0, 2), two, (two, true), true), Verdict::Open { now: true });
+        assert_eq!(
+            standing.refused((0, 2), three, (three, true), true),
+            Verdict::Open { now: false }
+        );
         // The other origin is none the worse for it.
-        assert_eq!(standing.refused((1, 2), three, three, true), Verdict::Suspect { first: true });
+        assert_eq!(
+            standing.refused((1, 2), three, (three, true), true),
+            Verdict::Suspect { first: true }
+        );
         assert!(!standing.accepted(1, three));
         assert!(!standing.is_settled(0, three), "the breaker is still open");
         assert!(standing.is_settled(1, three), "which is nothing to the other origin");
         assert!(!standing.accepted(0, one), "an answer to an older token");
         assert!(standing.accepted(0, three));
         assert!(standing.is_settled(0, three));
-        assert_eq!(standing.refused((0, 2), three, three, false), Verdict::Suspect { first: true });
+        assert_eq!(
+            standing.refused((0, 2), three, (three, true), false),
+            Verdict::Suspect { first: true }
+        );
     }
 
     #[test]
@@ -180,9 +236,15 @@ mod tests {
         let [one, two, ..] = generations();
         let standing = Standing::new();
         standing.accepted(0, one);
-        assert_eq!(standing.refused((0, 2), one, one, false), Verdict::Suspect { first: true });
+        assert_eq!(
+            standing.refused((0, 2), one, (one, true), false),
+            Verdict::Suspect { first: true }
+        );
         assert!(!standing.accepted(0, one), "there was no breaker to close");
-        assert_eq!(standing.refused((0, 2), two, two, true), Verdict::Suspect { first: true });
+        assert_eq!(
+            standing.refused((0, 2), two, (two, true), true),
+            Verdict::Suspect { first: true }
+        );
     }
 
     #[test]
@@ -192,10 +254,40 @@ mod tests {
         for number in 0..10 {
             standing.accepted(0, one);
             let first = number == 0;
-            assert_eq!(standing.refused((0, 2), one, one, false), Verdict::Suspect { first });
+            assert_eq!(
+                standing.refused((0, 2), one, (one, true), false),
+                Verdict::Suspect { first }
+            );
         }
-        assert_eq!(standing.refused((1, 2), one, one, false), Verdict::Suspect { first: true });
+        assert_eq!(
+            standing.refused((1, 2), one, (one, true), false),
+            Verdict::Suspect { first: true }
+        );
         standing.accepted(0, two);
-        assert_eq!(standing.refused((0, 2), two, two, false), Verdict::Suspect { first: true });
+        assert_eq!(
+            standing.refused((0, 2), two, (two, true), false),
+            Verdict::Suspect { first: true }
+        );
+    }
+
+    #[test]
+    fn a_token_that_came_of_no_refusal_is_suspected_anew_however_old_the_last_refusal_is() {
+        let [one, two, three, _] = generations();
+        let standing = Standing::new();
+        let refused = |generation, of_refusal| {
+            standing.refused((0, 1), generation, (generation, of_refusal), true)
+        };
+        assert_eq!(refused(one, false), Verdict::Suspect { first: true });
+        assert_eq!(refused(two, false), Verdict::Suspect { first: true });
+        assert_eq!(refused(two, false), Verdict::Suspect { first: false });
+        assert_eq!(refused(three, true), Verdict::Open { now: true });
+    }
+
+    #[test]
+    fn what_is_told_is_remembered_for_a_while() {
+        let told = Told::default();
+        assert!(told.is_news("a") && !told.is_news("a"));
+        assert!((0..REMEMBERED).all(|number| told.is_news(number)));
+        assert!(told.is_news("a"));
     }
 }

@@ -7,6 +7,9 @@
 //! - [`AuthMiddleware::client`] builds the client below it, whose redirects lead no credential astray.
 //! - [`error`] finds the typed error of a request that had no token.
 //!
+//! **Redirects.** reqwest follows them below the middleware, and its own policy leads credentials away. Build the client with
+//! [`AuthMiddleware::client`], as here.
+//!
 //! # Example
 //!
 //! ```no_run
@@ -50,6 +53,8 @@
 //!   `DPoP` field, it never takes off. The policy of [`AuthMiddleware::redirects`] follows a redirect within one origin, where no rule tells
 //!   the two URLs apart and no proof is made for each URL (RFC 9449 §4.3); the others come back as the answer they are. A 401 that comes from
 //!   another origin is not taken for a refusal of the token.
+//! - **Retries inside reqwest** (`ClientBuilder::retry`) send a request as it is: with the token of the first attempt, and where tokens are
+//!   bound to a key with the same proof (RFC 9449 §11.1), which an API may refuse. Use `reqwest-retry` around the middleware.
 //! - **Proxies of the API.** The client that is given to [`reqwest_middleware`] is the caller's, with the proxies of the
 //!   environment unless it was told otherwise. The token requests do not go through it.
 //! - **Retries.** With `reqwest-retry`, let the retries be outermost, so that every attempt reads the token anew:

@@ -15,6 +15,9 @@ use crate::redirect::policy;
 
 /// Gives requests their credentials: the token of an [`Authenticator`](auth_core::Authenticator) at its own origins, or what [`Routes`] say.
 ///
+/// **The client below it must come from [`client`](Self::client)** (or have its [`redirects`](Self::redirects)): with reqwest's own policy
+/// redirects lead credentials away, which the middleware neither sees nor prevents.
+///
 /// Cheap to clone; clones share the token. See the [crate's documentation](crate) for where it stands among other
 /// middlewares.
 ///
@@ -65,27 +68,37 @@ use crate::redirect::policy;
 /// use auth_reqwest::AuthMiddleware;
 /// use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 ///
-/// fn client(api: reqwest::Client, authenticator: Authenticator) -> ClientWithMiddleware {
-///     ClientBuilder::new(api).with(AuthMiddleware::new(authenticator)).build()
+/// fn client(authenticator: Authenticator) -> reqwest::Result<ClientWithMiddleware> {
+///     let auth = AuthMiddleware::new(authenticator);
+///     let client = auth.client(reqwest::Client::builder())?;
+///     Ok(ClientBuilder::new(client).with(auth).build())
 /// }
 /// ```
 ///
-/// Two credentials in one client, each for its own origins, inside of retries:
+/// Two credentials in one client, each for its own places, inside of retries:
 ///
 /// ```
-/// use auth_core::Authenticator;
+/// use auth_core::{Authenticator, Routes};
 /// use auth_reqwest::AuthMiddleware;
 /// use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 /// use reqwest_retry::RetryTransientMiddleware;
 /// use reqwest_retry::policies::ExponentialBackoff;
 ///
-/// fn client(api: reqwest::Client, shipping: Authenticator, billing: Authenticator) -> ClientWithMiddleware {
+/// fn client(
+///     shipping: Authenticator,
+///     billing: Authenticator,
+/// ) -> Result<ClientWithMiddleware, Box<dyn std::error::Error>> {
+///     let routes = Routes::builder()
+///         .route("https://shipping.example", shipping)
+///         .route("https://billing.example", billing)
+///         .build()?;
+///     let auth = AuthMiddleware::new(routes);
+///     let client = auth.client(reqwest::Client::builder())?;
 ///     let backoff = ExponentialBackoff::builder().build_with_max_retries(3);
-///     ClientBuilder::new(api)
+///     Ok(ClientBuilder::new(client)
 ///         .with(RetryTransientMiddleware::new_with_policy(backoff))
-///         .with(AuthMiddleware::new(shipping))
-///         .with(AuthMiddleware::new(billing))
-///         .build()
+///         .with(auth)
+///         .build())
 /// }
 /// ```
 #[derive(Clone, Debug)]
@@ -117,8 +130,9 @@ impl AuthMiddleware {
         builder.redirect(self.redirects()).build()
     }
 
-    /// A policy for the client below this middleware: follows up to ten redirects within one origin, where no rule tells the two URLs apart
-    /// and no token is bound to a key (RFC 9449: a proof is for one URL), and hands any other back to the caller as the answer.
+    /// A policy for the client below this middleware: follows up to ten redirects within one origin that has rules, where no rule tells the
+    /// two URLs apart and no token is bound to a key (RFC 9449: a proof is for one URL), and hands any other back to the caller as the answer: those of
+    /// origins without rules as well, since another middleware may have put a credential on the request.
     ///
     /// reqwest's own policy follows those as well, and takes the token off for that hop only; see the
     /// [crate's documentation](crate#deployment).
@@ -134,12 +148,12 @@ impl AuthMiddleware {
     ) -> Result<Option<Cow<'_, Binding>>, auth_core::Error> {
         let (method, url) = (request.method(), request.url());
         let route = match (options, url.host_str()) {
-            (Some(options), _) => match options.route(&self.routes, method, &uri_of(url)) {
+            (Some(options), Some(_)) => match options.route(&self.routes, method, &uri_of(url)) {
                 Route::To((_, binding)) => Route::To(Cow::Owned(binding)),
                 Route::Bare => Route::Bare,
                 Route::Refused(error) => Route::Refused(error),
             },
-            (None, None) => Route::Bare,
+            (_, None) => Route::Bare,
             (None, Some(host)) => {
                 let parts = (url.scheme(), host, url.port());
                 match self.routes.route_parts(method, parts, url.path()) {
@@ -298,7 +312,7 @@ impl Exchange<'_> {
     }
 }
 
-/// What reqwest makes of a URL when it sends the request.
+/// What reqwest makes of a URL when it sends the request. One that is no URI is not sent, and is nobody's here.
 fn uri_of(url: &Url) -> Uri {
-    url.as_str().parse().unwrap_or_default()
+    url.as_str().parse().unwrap_or_else(|_| Uri::from_static("about://none/"))
 }

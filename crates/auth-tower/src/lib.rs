@@ -4,6 +4,9 @@
 //! It works in any client stack over `http::Request`: hyper's clients, tonic's channels, and services of your own, with any
 //! body type.
 //!
+//! **Redirects.** A layer that follows them belongs *outside* of this one. Inside it leads credentials away, unless its policy asks
+//! [`Routes::stays`](auth_core::Routes::stays).
+//!
 //! # Example
 //!
 //! ```
@@ -102,8 +105,8 @@
 //! |---|---|
 //! | 401 with `invalid_token` (RFC 6750 §3.1), or without a reason to a token that has worked before | the token is *suspect*: it is renewed at most once, this request waits for that, and is sent again if its body can be (see [`Replay`]); others go on with the token |
 //! | the same, when no other token can be had | goes back to the caller; the token is served on |
-//! | 401 without a reason to a token that has never worked | goes back to the caller, and costs nothing |
-//! | 401 to one token after another, with no success between | opens the breaker of that origin and credential: its 401s go back to the callers, and cost nothing, until it takes a token |
+//! | 401 without a reason to a token that has never worked, here or in the process that it was adopted from | goes back to the caller, and costs nothing |
+//! | 401 to the token that a refusal brought as well | opens the breaker of that origin and credential: its 401s go back to the callers, and cost nothing, until it takes a token |
 //! | 401 to an API key | its source is read again; with another key the request is sent again |
 //! | 403, or `insufficient_scope` | goes back to the caller, and never costs a token request |
 //! | `grpc-status: 16` in the headers | as a 401, where [`AuthLayer::grpc_status`] says so |

@@ -19,6 +19,9 @@ use crate::token::{Authorization, Generation};
 /// A source that is slower than this has nothing to say; the key at hand is used. A command has 5 s.
 const PATIENCE: Duration = Duration::from_secs(6);
 
+/// The cause of a read that the user asks for.
+const RELOAD: &str = "reload";
+
 /// One read, which is spawned once the lock is free.
 struct Read {
     key: ApiKey,
@@ -112,7 +115,7 @@ impl ApiKey {
         let reads = self.lock();
         match reads.under_way(now) {
             Some(under_way) => Err(under_way),
-            None => Ok(self.start(reads, source, "reload", now, runtime)),
+            None => Ok(self.start(reads, source, RELOAD, now, runtime)),
         }
     }
 
@@ -177,9 +180,12 @@ impl Read {
         let mut put = None;
         match read {
             Ok(text) if !is_overtaken => {
-                put = key.put(&reads, text).ok();
+                // After a 401, what was set by code is replaced by what is new in the source, and not by what it had before.
+                let has_changed = reads.has_changed(&text) || self.cause == RELOAD;
+                put = if has_changed { key.put(&reads, text).ok() } else { None };
                 found = Ok(put.is_some());
             }
+            // Not put to use, so it is as new as before.
             Ok(_) => {}
             Err(problem) => found = Err(problem),
         }

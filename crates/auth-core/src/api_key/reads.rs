@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::BootTime;
+use crate::fingerprint::Fingerprint;
 use crate::sync::watch;
 
 /// How long a read is waited for. One that has not ended by then is not driven any more.
@@ -20,8 +21,10 @@ pub(super) type Report = watch::Sender<Option<Found>>;
 pub(super) type Ended = watch::Receiver<Option<Found>>;
 
 /// What only swaps and reads touch.
-#[derive(Default)]
 pub(super) struct Reads {
+    /// What the source had when it was last read, under a key of this process: another key may have been set by code since.
+    seen: Fingerprint,
+    salt: [u8; 32],
     /// The number of the read that began last.
     begun: u64,
     under_way: Option<(BootTime, Ended)>,
@@ -32,6 +35,19 @@ pub(super) struct Reads {
 }
 
 impl Reads {
+    /// The source had this when the key was built.
+    pub(super) fn new(text: &[u8]) -> Self {
+        let salt = crate::id::random_bytes();
+        let seen = Fingerprint::new(&salt, [text]);
+        Self { seen, salt, begun: 0, under_way: None, in_vain: None, problem: None }
+    }
+
+    /// Whether the source has something else than when it was last read.
+    pub(super) fn has_changed(&mut self, text: &[u8]) -> bool {
+        let seen = Fingerprint::new(&self.salt, [text]);
+        std::mem::replace(&mut self.seen, seen) != seen
+    }
+
     /// The read that others can wait for.
     pub(super) fn under_way(&self, now: BootTime) -> Option<Ended> {
         let (since, ended) = self.under_way.as_ref()?;
@@ -82,7 +98,7 @@ mod tests {
     #[test]
     fn a_read_that_was_given_up_ends_without_a_word() {
         let now = TokioClock::new().now().boot;
-        let mut reads = Reads::default();
+        let mut reads = Reads::new(b"key");
         let (first, _report, _ended) = reads.begin(now);
         assert!(reads.under_way(now).is_some());
         let later = now + GIVEN_UP_AFTER;

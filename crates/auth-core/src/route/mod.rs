@@ -27,7 +27,8 @@ use crate::per_cpu::{PerCpu, one_for_each_cpu};
 /// Origins are compared by scheme, host and port (RFC 6454): hosts without case, and in their ASCII form (IDNA, `xn--…`). Paths are compared in whole
 /// segments and with case, after the percent-encodings of unreserved characters are decoded (RFC 3986 §6.2.2.2): `/v1` covers `/v1`, `/v1/` and
 /// `/v1/shipments`, and neither `/v10` nor `/V1`. Where rules look at paths, a path that servers read in different ways is refused: one with dot
-/// segments, empty segments, encoded slashes or broken encodings ([`PathPrefix::check`](crate::PathPrefix::check)).
+/// segments, empty segments, encoded slashes or broken encodings ([`PathPrefix::check`](crate::PathPrefix::check)), and one that differs by its
+/// case, or by parameters (`/v1;x`), from what an earlier rule covers.
 ///
 /// An [`Authenticator`] alone makes a table of its own: everything at the origins that it is bound to, which is that of its audience unless
 /// [`Builder::origin`](crate::Builder::origin) says otherwise.
@@ -133,7 +134,12 @@ impl Routes {
         let origin = match &self.assumed {
             _ if uri.scheme().is_some() => match Origin::of_uri(uri) {
                 Some(origin) => origin,
-                None => return table.unmatched(None, method),
+                None => {
+                    return Route::Refused(Error::unrouted(
+                        credential.shared_name(),
+                        "the request's URI names no place that it could be sent to".to_owned(),
+                    ));
+                }
             },
             Some(assumed) if uri.authority().is_none() => assumed.origin.clone(),
             _ => return Route::Refused(Error::relative_uri(credential.shared_name())),
@@ -144,20 +150,22 @@ impl Routes {
                 (Some(at), Credential::OAuth(_)) => {
                     Route::To(Binding::new(credential.clone(), origin, at))
                 }
-                _ => table.unmatched(place, method),
+                _ => table.not_for(credential, &origin),
             };
         }
         let rules = place.map_or(&[][..], |place| table.rules_of(place));
-        let mut own = rules.iter().filter(|rule| rule.is_for(credential));
-        if !own.clone().all(Rule::takes_all)
+        let is_own = |rule: &&Rule| rule.is_for(credential);
+        if !rules.iter().filter(is_own).all(Rule::takes_all)
             && let Err(ambiguous) = PathPrefix::check(uri.path())
         {
             return table.ambiguous(ambiguous);
         }
-        let binding = own.find(|rule| rule.takes(method, uri.path()));
-        match binding.and_then(|rule| rule.binding.clone()) {
+        let (method, path) = (method, uri.path());
+        // Rules for other credentials are passed over, and those for none are not.
+        let mut rules = rules.iter().filter(|rule| rule.binding.is_none() || is_own(rule));
+        match rules.find(|rule| rule.takes(method, path)).and_then(|rule| rule.binding.clone()) {
             Some(binding) => Route::To(binding),
-            None => table.unmatched(place, method),
+            None => table.not_for(credential, &origin),
         }
     }
 
@@ -172,7 +180,7 @@ impl Routes {
         rule.binding.as_ref().expect("rules without a credential have no id")
     }
 
-    /// Whether what was put on a request to `from` may go along, as it is, on a redirect to `to`: the two are of one origin, no rule tells
+    /// Whether what was put on a request to `from` may go along, as it is, on a redirect to `to`: the two are of one origin that has rules here, no rule tells
     /// them apart or is for one method, which a redirect may change, and no proof is made for each URL (RFC 9449). For redirects that are
     /// followed below an adapter.
     pub fn stays(&self, from: &Uri, to: &Uri) -> bool {
@@ -182,7 +190,7 @@ impl Routes {
         if origin != other {
             return false;
         }
-        let Some(place) = self.table.origins.position_of(&origin) else { return true };
+        let Some(place) = self.table.origins.position_of(&origin) else { return false };
         let rules = self.table.rules_of(place);
         let proves = |rule: &Rule| rule.binding.as_ref().is_some_and(Binding::proves);
         if rules.iter().any(proves) {

@@ -64,6 +64,12 @@ impl Rule {
         self.method.as_ref().is_none_or(|own| own == method) && self.prefix.covers(path)
     }
 
+    /// Whether a server may take a request for one that this rule takes, though the rule does not.
+    pub(super) fn may_take(&self, method: &Method, path: &str) -> bool {
+        let methods = self.method.as_ref().is_none_or(|own| own == method);
+        methods && !self.prefix.covers(path) && self.prefix.may_cover(path)
+    }
+
     /// Whether whatever the other one takes is taken by this one.
     pub(super) fn hides(&self, other: &Self) -> bool {
         let methods = self.method.is_none() || self.method == other.method;

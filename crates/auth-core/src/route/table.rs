@@ -1,5 +1,6 @@
 //! The table, and how a request finds its rule in it.
 
+use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -57,6 +58,8 @@ pub(super) struct Table {
     /// One origin after the other.
     pub(super) rules: Box<[Rule]>,
     unmatched: Unmatched,
+    /// The credentials of the rules, by their addresses.
+    known: HashSet<usize>,
     /// The names of the credentials, for errors.
     pub(super) names: Arc<str>,
 }
@@ -84,7 +87,9 @@ impl Table {
         };
         let places = origins.as_slice().iter().map(place).collect();
         let rules = rules.into_iter().map(|(_, rule)| rule).collect();
-        let mut table = Self { origins, places, rules, unmatched, names: "".into() };
+        let known = HashSet::new();
+        let mut table = Self { origins, places, rules, unmatched, known, names: "".into() };
+        table.known = table.credentials().map(Credential::address).collect();
         table.names = table.name().into();
         table
     }
@@ -92,7 +97,11 @@ impl Table {
     #[inline]
     pub(super) fn route_at(&self, place: usize, method: &Method, path: &str) -> Route {
         let Place { first, is_plain, .. } = self.places[place];
-        if is_plain && self.rules[first].binding.is_some() {
+        // A path without a slash in front is part of the host for whoever reads the URI anew.
+        if is_plain
+            && self.rules[first].binding.is_some()
+            && matches!(path.as_bytes(), [b'/' | b'*', ..] | [])
+        {
             return Route::To(id(first));
         }
         self.search(place, method, path)
@@ -102,10 +111,22 @@ impl Table {
     fn search(&self, place: usize, method: &Method, path: &str) -> Route {
         let Place { first, is_plain, .. } = self.places[place];
         let rules = self.rules_of(place);
-        if !is_plain && let Err(ambiguous) = PathPrefix::check(path) {
+        if let Err(ambiguous) = PathPrefix::check(path)
+            && (!is_plain || !path.starts_with('/'))
+        {
             return self.ambiguous(ambiguous);
         }
-        match rules.iter().position(|rule| rule.takes(method, path)) {
+        let taken = rules.iter().position(|rule| rule.takes(method, path));
+        // The rule that a server might go by comes before the one that is found here.
+        let before = &rules[..taken.unwrap_or(rules.len())];
+        if !is_plain && before.iter().any(|rule| rule.may_take(method, path)) {
+            return self.refused(
+                "the path differs by its case, or by parameters (`;…`), from one that an earlier rule covers, and servers read it in \
+                 different ways; the request was not sent"
+                    .to_owned(),
+            );
+        }
+        match taken {
             Some(rule) if rules[rule].binding.is_some() => Route::To(id(first + rule)),
             Some(_) => Route::Bare,
             None => self.unmatched(Some(place), method),
@@ -150,7 +171,19 @@ impl Table {
     }
 
     pub(super) fn has(&self, credential: &Credential) -> bool {
-        self.credentials().any(|other| other.is(credential))
+        self.known.contains(&credential.address())
+    }
+
+    /// For a request that names a credential which may not go where it is going: it is not sent without, unless the user says so.
+    pub(super) fn not_for<T>(&self, credential: &Credential, origin: &Origin) -> Route<T> {
+        if self.unmatched == Unmatched::PassBare {
+            return Route::Bare;
+        }
+        let problem = format!(
+            "the request names this credential, which does not go to that place at {origin}; add a rule for it, or bind it with \
+             `Builder::origin`"
+        );
+        Route::Refused(Error::unrouted(credential.shared_name(), problem))
     }
 
     fn name(&self) -> String {

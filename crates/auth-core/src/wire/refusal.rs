@@ -56,6 +56,9 @@ fn unauthorized(headers: &HeaderMap) -> Word {
         Word::Refused { by_name: true }
     } else if says("insufficient_scope") {
         Word::OutOfScope { scope: missing(&challenges) }
+    } else if says("invalid_request") || says("insufficient_user_authentication") {
+        // The request is at fault, or the person behind it (RFC 9470 §3).
+        Word::Nothing
     } else {
         Word::Refused { by_name: false }
     }
@@ -132,6 +135,13 @@ mod tests {
         for scope in ["", "a\\\\b", "\t", &"a".repeat(1025)] {
             let challenge = format!("Bearer error=insufficient_scope, scope=\"{scope}\"");
             assert_eq!(word(403, &[&challenge]), missing(None), "{scope}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_is_wrong_refuses_no_token() {
+        for code in ["invalid_request", "insufficient_user_authentication"] {
+            assert_eq!(word(401, &[&format!("Bearer error={code}")]), Word::Nothing);
         }
     }
 

@@ -89,12 +89,14 @@ async fn a_late_401_is_answered_by_the_token_at_hand_and_says_nothing_of_it() {
     let (auth, one, _) = two(&issuer);
     let first = auth.authorization().await.unwrap().generation();
     let second = auth.renew().await.unwrap().generation();
+    let mut events = auth.events();
     for _ in 0..100 {
         assert!(answer(&one, first, 401, INVALID));
         assert_eq!(one.replacement(first, None).await.unwrap().generation(), second);
     }
     assert_eq!(issuer.requests(), 2);
     assert!(!auth.status().await.token.unwrap().suspect);
+    assert_pending!(task::spawn(events.next()).poll());
 }
 
 /// A 401 without a reason means little to a token that nobody has ever taken, and much to one that another process has sent.
@@ -114,6 +116,69 @@ async fn a_401_without_a_reason_counts_for_a_token_that_worked_here_or_came_from
     assert!(answer(&bind(&there), adopted, 401, ""), "another process may have used it for hours");
     assert!(!answer(&bind(&here), first, 200, ""));
     assert!(answer(&bind(&here), first, 401, ""), "it worked before");
+}
+
+/// Thousands of them must not push out what matters.
+#[tokio::test(start_paused = true)]
+async fn a_storm_of_403s_or_of_401s_without_a_reason_is_told_of_once() {
+    let issuer = Issuer::new([]);
+    let (auth, one, two) = two(&issuer);
+    let first = auth.authorization().await.unwrap().generation();
+    let mut events = auth.events();
+    for _ in 0..1000 {
+        assert!(!answer(&one, first, 401, ""), "a token that has never worked");
+    }
+    for _ in 0..1000 {
+        assert!(!answer(&two, first, 403, ""));
+    }
+    assert!(matches!(next(&mut events), EventKind::Refused { status: 401, .. }));
+    assert!(matches!(next(&mut events), EventKind::InsufficientScope { scope: None, .. }));
+    assert_pending!(task::spawn(events.next()).poll());
+    // By now it has worked: whoever forbids has read it.
+    assert!(answer(&one, first, 401, ""));
+    assert_eq!(issuer.requests(), 1);
+}
+
+/// What was refused long ago says nothing of the token of today.
+#[tokio::test(start_paused = true)]
+async fn an_old_refusal_opens_no_breaker() {
+    let issuer = Issuer::new([]);
+    let (auth, one, _) = two(&issuer);
+    let first = auth.authorization().await.unwrap().generation();
+    assert!(answer(&one, first, 401, INVALID));
+    let second = one.replacement(first, None).await.unwrap().generation();
+    for _ in 0..10 {
+        assert!(!answer(&one, second, 404, ""));
+    }
+    tokio::time::advance(DAY).await;
+    let third = auth.authorization().await.unwrap().generation();
+    assert!(third > second);
+    assert!(answer(&one, third, 401, INVALID));
+    let fourth = one.replacement(third, None).await.unwrap().generation();
+    assert!(!answer(&one, fourth, 401, INVALID), "now it is");
+    assert_eq!(issuer.requests(), 4);
+}
+
+/// The store is not asked for each 401 while nothing can be had.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_could_not_be_answered_stands_for_the_next_ones_for_a_while() {
+    let issuer = Issuer::new([]);
+    let (auth, one, _) = two(&issuer);
+    let first = auth.authorization().await.unwrap().generation();
+    issuer.always(Some(503));
+    assert!(one.replacement(first, None).await.is_err());
+    let mut events = auth.events();
+    for _ in 0..29 {
+        assert!(answer(&one, first, 401, INVALID));
+        assert!(one.replacement(first, None).await.is_err());
+        one.refuse(first);
+        settle().await;
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+    }
+    assert!(matches!(next(&mut events), EventKind::Refused { .. }));
+    // Nothing was tried.
+    assert_pending!(task::spawn(events.next()).poll());
+    assert_eq!(issuer.requests(), 2);
 }
 
 /// The token that came of a refusal is not refused again for an hour, whichever process has it.

@@ -57,6 +57,7 @@ fn refused(builder: RoutesBuilder) -> ConfigError {
 
 fn versions() -> Routes {
     Routes::builder()
+        .bare("https://api.example/v1/open")
         .route("https://api.example/v1", named("v1"))
         .route_method(Method::POST, "https://api.example/v2/bookings", named("booker"))
         .route("https://api.example/v2", named("v2"))
@@ -85,6 +86,7 @@ fn the_first_rule_that_covers_a_request_counts() {
         ("https://api.example.evil/v1", "bare"),
         ("https://api.example./v1", "bare"),
         ("https://user@api.example/v1", "v1"),
+        ("https://api.example:/v1", "v1"),
         ("https://evil/https://api.example/v1", "bare"),
         ("/v1", "refused"),
         ("api.example:443", "refused"),
@@ -124,6 +126,35 @@ fn no_spelling_of_a_path_selects_another_credential() {
         assert!(error.is_unrouted() && !error.is_transient() && error.retry_at().is_none());
         let text = error.to_string();
         assert!(text.contains("`booker`, `v1`, `v2`") && !text.contains(path), "{text}");
+    }
+}
+
+// torture: G54
+#[test]
+fn a_path_that_a_server_may_take_for_one_of_an_earlier_rule_does_not_select_a_later_one() {
+    let routes = Routes::builder()
+        .bare("https://api.example/public")
+        .route("https://api.example/v1", named("weak"))
+        .route("https://api.example/", named("strong"))
+        .build()
+        .unwrap();
+    for path in [
+        "/v1;x/orders",
+        "/v1%3bx/orders",
+        "/v1;x",
+        "/V1/orders",
+        "/v1%3fx",
+        "/v1%23",
+        "/%56%31",
+        "/public;jsessionid=1/a",
+        "/Public",
+    ] {
+        assert_eq!(get(&routes, &format!("{API}{path}")), "refused", "{path}");
+    }
+    for (path, expected) in
+        [("/v1/x;y=1", "weak"), ("/v10", "strong"), ("/v2;x/V1", "strong"), ("/x/v1", "strong")]
+    {
+        assert_eq!(get(&routes, &format!("{API}{path}")), expected, "{path}");
     }
 }
 
@@ -182,6 +213,14 @@ fn a_relative_uri_leads_where_the_user_says() {
     assert_eq!(get(&own, "https://evil.example/v1"), "bare");
     let other = routes.assume_origin("https://other.example".parse().unwrap());
     assert_eq!(get(&other, "/v1/x"), "bare");
+    // Where no rule looks at paths, either.
+    let tokens = named("tokens");
+    let plain = Routes::from(tokens.clone()).assume_origin(API.parse().unwrap());
+    assert_eq!(
+        (get(&plain, "/v1/x"), get(&plain, "evil.example:443")),
+        ("tokens".into(), "refused".into())
+    );
+    assert!(chosen(&plain, "evil.example:443", &tokens).is_err());
 }
 
 // torture: G53
@@ -253,7 +292,12 @@ fn a_request_can_ask_for_a_credential_where_that_may_go() {
     // One that the table does not know goes to its own origins.
     assert_eq!(chosen(&routes, "https://api.example/v1", &tenant).unwrap().unwrap(), "tenant");
     assert_eq!(chosen(&routes, "https://own.example/x", &tenant).unwrap().unwrap(), "tenant");
-    assert_eq!(chosen(&routes, "https://other.example/", &tenant).unwrap(), None);
+    // Named, it is not left out.
+    let nowhere = chosen(&routes, "https://other.example/", &tenant).unwrap_err();
+    assert!(nowhere.is_unrouted() && nowhere.credential() == "tenant", "{nowhere}");
+    let lenient = Routes::builder().route("https://api.example/v1", named("v1"));
+    let lenient = lenient.unmatched(Unmatched::PassBare).build().unwrap();
+    assert_eq!(chosen(&lenient, "https://other.example/", &tenant).unwrap(), None);
     // One that the table knows goes where that has it.
     let one = named("one");
     let table = || Routes::builder().route("https://api.example/one", one.clone());
@@ -265,6 +309,10 @@ fn a_request_can_ask_for_a_credential_where_that_may_go() {
     assert!(chosen(&routes, "/one", &one).is_err());
     let assumed = routes.assume_origin(API.parse().unwrap());
     assert_eq!(chosen(&assumed, "/one", &one).unwrap().unwrap(), "one");
+    let excluded = Routes::builder().bare("https://api.example/partner");
+    let excluded = excluded.route("https://api.example/", one.clone()).build().unwrap();
+    assert!(chosen(&excluded, "https://api.example/partner/x", &one).is_err());
+    assert_eq!(chosen(&excluded, "https://api.example/x", &one).unwrap().unwrap(), "one");
     let skip = RequestOptions::new().skip();
     let uri = "https://api.example/one".parse().unwrap();
     assert!(matches!(skip.route(&assumed, &Method::GET, &uri), Route::Bare));
@@ -284,6 +332,8 @@ fn a_redirect_stays_where_no_rule_tells_the_two_apart() {
     assert!(stays("/v2/a", "https://API.example:443/v2/b"));
     for (from, to) in [
         ("/v1/a", "/v2/a"),
+        ("/v1/a", "/v1/open/a"),
+        ("/v1/open/a", "/v1/a"),
         ("/v2/a", "/v1/a"),
         ("/v2/a", "/v2/bookings"),
         ("/v1/a", "/v1/../v2"),
@@ -294,7 +344,8 @@ fn a_redirect_stays_where_no_rule_tells_the_two_apart() {
     ] {
         assert!(!stays(from, to), "{from} {to}");
     }
-    assert!(stays("https://other.example/a", "https://other.example/b"));
+    // Another middleware's, perhaps.
+    assert!(!stays("https://other.example/a", "https://other.example/b"));
     let plain = Routes::from(named("plain"));
     let uri = |path: &str| format!("{API}{path}").parse().unwrap();
     assert!(plain.stays(&uri("/a"), &uri("/b/../c")));

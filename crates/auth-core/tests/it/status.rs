@@ -62,3 +62,16 @@ fn outside_of_a_runtime_it_says_that_the_store_was_not_read() {
     let status = tokio_test::assert_ready!(status.poll());
     assert!(status.store_error.is_some_and(|error| error.to_string().contains("runtime")));
 }
+
+// torture: G62
+#[tokio::test(start_paused = true)]
+async fn a_lifetime_that_the_quota_cannot_cover_is_warned_of_at_the_first_token_and_once() {
+    let log = crate::log::Log::listen();
+    let issuer = Issuer::new((0..3).map(|_| Step::Token(3600)));
+    let (auth, _) = authenticator(&issuer);
+    auth.authorization().await.unwrap();
+    let warned = || log.text().matches("the quota cannot cover the tokens' lifetime").count();
+    assert_eq!(warned(), 1);
+    auth.renew().await.unwrap();
+    assert_eq!(warned(), 1);
+}

@@ -8,11 +8,11 @@ use auth_issuer::Issuer;
 use auth_reqwest::AuthMiddleware;
 use bytes::Bytes;
 use http_body_util::Full;
-use reqwest::{Body, StatusCode};
+use reqwest::{Body, Method, StatusCode};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 
 use crate::harness::builder;
-use crate::peer::{INVALID_TOKEN, Peer, plain};
+use crate::peer::{INVALID_TOKEN, Peer, found, plain};
 
 /// An API that takes everything, until it is told to refuse what it is sent first.
 async fn api() -> (Peer, Arc<AtomicBool>) {
@@ -68,6 +68,25 @@ async fn each_version_gets_its_own_credential() {
     assert!(heads[0].contains(r#"authorization: token token="key-one""#), "{}", heads[0]);
     assert!(heads[1].contains("authorization: bearer ey"), "{}", heads[1]);
     assert_eq!(issuer.token_requests(), 1);
+}
+
+// torture: E39
+#[tokio::test]
+async fn the_client_of_one_of_two_middlewares_follows_no_redirect_of_the_other() {
+    let issuer = Issuer::start().await.unwrap();
+    let api = Peer::start(|head| match head.starts_with("get /v1") {
+        true => found("/partner"),
+        false => plain("200 OK"),
+    })
+    .await;
+    let own = AuthMiddleware::new(builder(&issuer).build().unwrap());
+    let key = ApiKey::new("key", "key-one").unwrap();
+    let other = Routes::builder().insecure_loopback(true).route(format!("{}/v1", api.url()), key);
+    let client = own.client(reqwest::Client::builder().no_proxy()).unwrap();
+    let other = AuthMiddleware::new(other.build().unwrap());
+    let client = ClientBuilder::new(client).with(own).with(other).build();
+    let answer = client.get(format!("{}/v1", api.url())).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), api.heads().len()), (302, 1));
 }
 
 // torture: C22
@@ -137,13 +156,20 @@ async fn a_stream_is_sent_again_if_the_request_brings_it_once_more() {
 async fn the_middleware_can_leave_out_the_methods_that_are_not_idempotent() {
     let issuer = Issuer::start().await.unwrap();
     let (api, refuses) = api().await;
-    let auth = AuthMiddleware::new(bound(&issuer, &api).await).replay_only_idempotent(true);
-    let client = auth.client(reqwest::Client::builder().no_proxy()).unwrap();
-    let client = ClientBuilder::new(client).with(auth).build();
-    refuses.store(true, SeqCst);
-    assert_eq!(client.put(api.url()).send().await.unwrap().status(), 200);
-    refuses.store(true, SeqCst);
-    assert_eq!(client.post(api.url()).send().await.unwrap().status(), 401);
+    // Each with a token of its own, which no refusal has brought.
+    for (method, brings, expected) in
+        [(Method::PUT, false, 200), (Method::POST, false, 401), (Method::POST, true, 200)]
+    {
+        let auth = AuthMiddleware::new(bound(&issuer, &api).await).replay_only_idempotent(true);
+        let client = auth.client(reqwest::Client::builder().no_proxy()).unwrap();
+        let client = ClientBuilder::new(client).with(auth).build();
+        refuses.store(true, SeqCst);
+        let options = RequestOptions::new();
+        let copy = || Body::from("copy");
+        let options = if brings { options.replay_with(copy) } else { options };
+        let request = client.request(method, api.url()).with_extension(options);
+        assert_eq!(request.send().await.unwrap().status(), expected);
+    }
 }
 
 #[tokio::test]

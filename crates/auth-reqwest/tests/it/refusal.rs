@@ -139,7 +139,7 @@ async fn the_401_itself_comes_back_when_no_newer_token_can_be_had() {
 #[tokio::test]
 async fn a_401_by_redirect_from_another_origin_refuses_nothing() {
     let issuer = Issuer::start().await.unwrap();
-    let other = Peer::with_status("401 Unauthorized").await;
+    let other = Peer::with_status(INVALID_TOKEN).await;
     let location = other.url();
     let api = Peer::start(move |_| crate::peer::found(&location)).await;
     let authenticator = builder(&issuer).origin(api.url()).build().unwrap();

@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
-use auth_core::{Authenticator, ClientCredentials, MemoryStore, SigningKey, Store, TokioClock};
+use auth_core::{
+    Authenticator, ClientCredentials, MemoryStore, RequestOptions, SigningKey, Store, TokioClock,
+};
 use auth_tower::{AuthLayer, BoxError, Never, ServiceTransport};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -180,6 +182,13 @@ async fn a_request_that_cannot_be_sent_twice_leaves_its_nonce_for_the_next() {
     assert_eq!(service.clone().oneshot(get(API)).await.unwrap().status(), 401);
     assert_eq!(service.oneshot(get(API)).await.unwrap().status(), 200);
     assert_eq!(seen.lock().unwrap()[1].1["nonce"], "n-1");
+
+    // Or that does not want to be.
+    let (auth, _) = bound();
+    let (api, _) = self::api(|number| if number == 1 { wants("n-1") } else { ok() });
+    let mut request = get(API);
+    request.extensions_mut().insert(RequestOptions::new().never_replay());
+    assert_eq!(AuthLayer::new(auth).layer(api).oneshot(request).await.unwrap().status(), 401);
     assert_eq!(count.load(SeqCst), 1);
 }
 

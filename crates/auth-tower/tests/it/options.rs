@@ -49,6 +49,42 @@ async fn a_request_that_skips_carries_nothing_and_costs_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_header_of_its_own_stays_with_options_as_well() {
+    let (auth, count) = scripted();
+    let (api, seen) = picky();
+    let mut request = with(RequestOptions::new().report());
+    request.headers_mut().insert("authorization", "Basic b3du".parse().unwrap());
+    let response = AuthLayer::new(auth).layer(api).oneshot(request).await.unwrap();
+    assert!(response.extensions().get::<CredentialUsed>().is_none());
+    assert_eq!((&**seen.lock().unwrap(), count.load(SeqCst)), (&["Basic b3du ".to_owned()][..], 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_401_of_http_is_replayed_where_grpcs_status_counts_too() {
+    let (auth, _) = scripted();
+    let (api, seen) = picky();
+    let service = AuthLayer::new(auth).grpc_status(true).layer(api);
+    assert_eq!(service.oneshot(get(API)).await.unwrap().status(), 200);
+    assert_eq!(seen.lock().unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replay_has_the_version_and_the_extensions_of_the_request() {
+    let (auth, _) = scripted();
+    let api = service_fn(|request: Request<Full<Bytes>>| async move {
+        assert_eq!(request.version(), http::Version::HTTP_2);
+        assert_eq!(request.extensions().get::<&str>(), Some(&"kept"));
+        let refused = request.headers()["authorization"] == "Bearer token-1";
+        Ok::<_, BoxError>(status(if refused { StatusCode::UNAUTHORIZED } else { StatusCode::OK }))
+    });
+    let mut request = get(API);
+    *request.version_mut() = http::Version::HTTP_2;
+    request.extensions_mut().insert("kept");
+    let response = AuthLayer::new(auth).layer(api).oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_can_forbid_its_replay_or_bring_a_body_for_it() {
     let (auth, _) = scripted();
     let (api, seen) = picky();

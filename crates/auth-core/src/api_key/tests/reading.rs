@@ -270,6 +270,23 @@ fn a_read_that_ends_with_its_runtime_or_is_not_driven_holds_nobody_up() {
     assert_eq!((text(&key).as_str(), key.generation().get()), ("Bearer k-8901", 3));
 }
 
+/// One API that is broken must not take the others down: it would have the old key read again.
+#[tokio::test(start_paused = true)]
+async fn a_key_that_was_set_by_code_is_not_replaced_by_what_the_source_had_before() {
+    let place = Place::with("k-0123");
+    let key = place.key();
+    let set = key.set("k-4567").unwrap();
+    assert!(key.replacement(set).await.is_none());
+    assert_eq!(text(&key), "Bearer k-4567");
+    // What is new there counts, and so does what the user asks for.
+    advance(Duration::from_secs(1)).await;
+    place.write("k-8901");
+    assert_eq!(key.replacement(set).await.unwrap().header(), "Bearer k-8901");
+    let set = key.set("k-4567").unwrap();
+    assert!(key.reload().await.unwrap() && key.generation() > set);
+    assert_eq!(text(&key), "Bearer k-8901");
+}
+
 #[test]
 fn outside_of_a_runtime_nothing_is_read_and_nothing_panics() {
     let place = Place::with("k-0123");

@@ -218,11 +218,11 @@ impl Case {
         })
     }
 
-    /// Whether a redirect from this place to itself is to be followed: not where the API takes proofs,
-    /// as each is for one URL.
+    /// Whether a redirect from this place to itself is to be followed: where there are rules, and the API
+    /// takes no proofs, as each is for one URL.
     pub(super) fn stays(&self, place: usize) -> bool {
         let is_home = [ORIGINS.start, PATHS.start, PATHS.start + 1].contains(&place);
-        !is_home || !self.secrets.iter().any(|secret| secret.proves)
+        is_home && !self.secrets.iter().any(|secret| secret.proves)
     }
 
     /// How many redirects of this chain lead to where they came from, and are to be followed.

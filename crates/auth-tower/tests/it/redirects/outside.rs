@@ -1,11 +1,13 @@
 //! Followed outside of the layer, where each request on the way is looked at anew.
 
-use auth_core::{ApiKey, RequestOptions, Routes};
+use auth_core::{ApiKey, RequestOptions, Routes, Unmatched};
 use auth_tower::{AuthLayer, BoxError};
 use bytes::Bytes;
 use http::header::LOCATION;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use proptest::prelude::*;
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
@@ -14,7 +16,8 @@ use tower_http::follow_redirect::policy::{Action, Attempt, Limited, Policy, Poli
 
 use super::inside;
 use super::world::*;
-use crate::support::{Api, get, scripted, status};
+use crate::api::{Api as Server, numbered};
+use crate::support::{Api, against, get, scripted, status};
 
 fn over<P>(policy: P, case: &Case, world: &World) -> Api
 where
@@ -177,7 +180,9 @@ where
     P: Policy<Full<Bytes>, BoxError> + Clone + Send + Sync + 'static,
 {
     let key = ApiKey::new("the table's", "key-one").unwrap();
-    let routes = Routes::builder().route("https://api.example", key).build().unwrap();
+    let routes = Routes::builder().route("https://api.example", key);
+    // Elsewhere what is chosen goes bare.
+    let routes = routes.unmatched(Unmatched::PassBare).build().unwrap();
     let case = Case { routes, secrets: Vec::new(), places: ORIGINS };
     let world = World::default();
     let mut request = get(&Chain::new(0, 302, &[0, 1, 0]).uri(ORIGINS));
@@ -213,4 +218,28 @@ async fn a_policy_that_keeps_the_options_keeps_the_credential_that_was_chosen() 
     let sent = carried(policy(), chosen).await;
     assert_eq!(sent, [token.clone(), token.clone(), None, token]);
     assert_eq!(carried(policy(), RequestOptions::new().skip()).await, [const { None }; 4]);
+}
+
+/// Where sockets and hyper's client are under it.
+#[tokio::test]
+async fn over_real_servers_the_token_goes_to_its_own_and_not_to_where_that_leads() {
+    let issuer = numbered().await;
+    let away = Server::start(|_| Response::new(Full::default())).await;
+    let location = away.url();
+    let home = Server::start(move |_| {
+        let mut response = status(StatusCode::TEMPORARY_REDIRECT);
+        response.headers_mut().insert(LOCATION, location.parse().unwrap());
+        response
+    })
+    .await;
+    let auth = against(&issuer).origin(home.url()).build().unwrap();
+    let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+    let stack = ServiceBuilder::new()
+        .layer(FollowRedirectLayer::new())
+        .layer(AuthLayer::new(auth))
+        .service(client);
+    let response = stack.oneshot(get(&home.url())).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(home.sent("authorization"), ["Bearer token-1"]);
+    assert_eq!(away.sent("authorization"), [""]);
 }

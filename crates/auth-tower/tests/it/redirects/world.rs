@@ -158,10 +158,10 @@ impl Case {
     /// Whether what a request carries may go along from one place to another, by the texts of the
     /// two.
     pub(super) fn stays(&self, from: usize, to: usize) -> bool {
-        let origin = |place: usize| self.places[place].splitn(4, '/').take(3);
-        let is_foreign = !origin(from).eq(self.secrets[0].home.splitn(4, '/').take(3));
+        let origin = self.places[from].splitn(4, '/').take(3);
+        let is_foreign = !origin.eq(self.secrets[0].home.splitn(4, '/').take(3));
         let proves = self.secrets.iter().any(|secret| secret.proves);
-        origin(from).eq(origin(to)) && (is_foreign || from == to && !proves)
+        from == to && !is_foreign && !proves
     }
 
     /// What is not where it belongs in these requests: in words, and empty if all is well.
