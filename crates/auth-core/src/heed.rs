@@ -74,10 +74,8 @@ impl Authenticator {
         let (origins, current) = (self.origins().len(), (current, of_refusal));
         match self.standing().refused((origin, origins), generation, current, by_name) {
             Verdict::Late => true,
-            Verdict::Suspect { first } => {
-                if first {
-                    self.say_refused(origin, generation, status);
-                }
+            Verdict::Suspect => {
+                self.say_refused(origin, generation, status, true);
                 true
             }
             Verdict::Open { now } => {
@@ -87,30 +85,28 @@ impl Authenticator {
                 false
             }
             Verdict::NeverWorked => {
-                self.say_unknown(origin, generation, status);
+                self.say_refused(origin, generation, status, false);
                 false
             }
         }
     }
 
-    fn say_unknown(&self, origin: usize, generation: Generation, status: StatusCode) {
-        let Some(at) = self.origins().get(origin) else { return };
-        if self.standing().told.is_news(("unknown", origin, generation)) {
-            let status = status.as_u16();
+    /// Once for each token and API; loudly if the token has never worked, since then nothing is done about it.
+    fn say_refused(&self, at: usize, generation: Generation, status: StatusCode, has_worked: bool) {
+        let Some(origin) = self.origins().get(at) else { return };
+        if !self.standing().told.is_news(("refused", at, generation)) {
+            return;
+        }
+        let status = status.as_u16();
+        if has_worked {
+            tracing::info!(credential = self.name(), %origin, %generation, status, "an API refused the token");
+        } else {
             tracing::warn!(
-                credential = self.name(), origin = %at, %generation, status,
+                credential = self.name(), %origin, %generation, status,
                 "an API refused a token that has never worked, without a reason: that costs no token request, and the API may be \
                  set up wrongly"
             );
-            let origin = at.clone();
-            self.renewal().hub.emit(EventKind::Refused { origin, generation, status });
         }
-    }
-
-    fn say_refused(&self, origin: usize, generation: Generation, status: StatusCode) {
-        let Some(origin) = self.origins().get(origin) else { return };
-        let status = status.as_u16();
-        tracing::info!(credential = self.name(), %origin, %generation, status, "an API refused the token");
         let origin = origin.clone();
         self.renewal().hub.emit(EventKind::Refused { origin, generation, status });
     }

@@ -10,8 +10,8 @@ use crate::token::Generation;
 /// What follows from a 401.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The token is suspect; whether this is the first that this origin says of it.
-    Suspect { first: bool },
+    /// The token is suspect.
+    Suspect,
     /// The token had been replaced before the answer came.
     Late,
     /// The breaker of this origin is open, or is opened by this: the one renewal that a refusal is worth has not helped.
@@ -63,8 +63,6 @@ struct Place {
     /// The last generation that it refused, if none has been taken since.
     refused: Option<Generation>,
     open: bool,
-    /// The last generation that it is known to have refused, whatever came of that.
-    told: Option<Generation>,
 }
 
 fn bit(origin: usize) -> u64 {
@@ -104,8 +102,7 @@ impl Standing {
         if !closes {
             return false;
         }
-        let Place { open: was_open, told, .. } = *place;
-        *place = Place { told, ..Place::default() };
+        let was_open = std::mem::take(place).open;
         self.note_troubled(&origins);
         was_open
     }
@@ -117,8 +114,8 @@ impl Standing {
         self.troubled.store(bits, Ordering::Relaxed);
     }
 
-    /// An origin (its number, of so many) answered 401 to the token of this generation, when `current` was in use, which came of a refusal or not; `certain` if the token is known to have
-    /// been good, or the API says what is wrong with it.
+    /// An origin (its number, of so many) answered 401 to the token of this generation, when `current` was in use, which came of a
+    /// refusal or not; `certain` if the API says that the token is what is wrong.
     pub(crate) fn refused(
         &self,
         (origin, origins): (usize, usize),
@@ -140,22 +137,18 @@ impl Standing {
         }
         match place.refused {
             Some(before) if before < generation && of_refusal => {
-                *place = Place { refused: Some(generation), open: true, ..*place };
+                *place = Place { refused: Some(generation), open: true };
                 Verdict::Open { now: true }
             }
-            Some(before) if before == generation => Verdict::Suspect { first: false },
-            // It was refused long ago, or could not be replaced: another token is another matter.
-            Some(_) => {
-                *place = Place { refused: Some(generation), told: Some(generation), ..*place };
-                Verdict::Suspect { first: true }
-            }
-            None if certain => {
-                let first = place.told != Some(generation);
-                *place = Place { refused: Some(generation), told: Some(generation), ..*place };
+            // A newer token was put to use and refused a moment ago.
+            Some(before) if before > generation => Verdict::Late,
+            None if !certain => Verdict::NeverWorked,
+            // What was refused long ago, or could not be replaced, says nothing of another token.
+            _ => {
+                place.refused = Some(generation);
                 self.note_troubled(&places);
-                Verdict::Suspect { first }
+                Verdict::Suspect
             }
-            None => Verdict::NeverWorked,
         }
     }
 
@@ -182,20 +175,11 @@ mod tests {
         let [one, ..] = generations();
         let standing = Standing::new();
         assert_eq!(standing.refused((0, 2), one, (one, true), false), Verdict::NeverWorked);
-        assert_eq!(
-            standing.refused((0, 2), one, (one, true), true),
-            Verdict::Suspect { first: true }
-        );
+        assert_eq!(standing.refused((0, 2), one, (one, true), true), Verdict::Suspect);
         let standing = Standing::new();
         assert!(!standing.accepted(1, one));
-        assert_eq!(
-            standing.refused((0, 2), one, (one, true), false),
-            Verdict::Suspect { first: true }
-        );
-        assert_eq!(
-            standing.refused((0, 2), one, (one, true), false),
-            Verdict::Suspect { first: false }
-        );
+        assert_eq!(standing.refused((0, 2), one, (one, true), false), Verdict::Suspect);
+        assert_eq!(standing.refused((0, 2), one, (one, true), false), Verdict::Suspect);
     }
 
     #[test]
@@ -204,10 +188,7 @@ mod tests {
         let standing = Standing::new();
         standing.accepted(1, one);
         assert!(standing.is_settled(0, one) && standing.is_settled(1, one));
-        assert_eq!(
-            standing.refused((0, 2), one, (one, true), false),
-            Verdict::Suspect { first: true }
-        );
+        assert_eq!(standing.refused((0, 2), one, (one, true), false), Verdict::Suspect);
         assert_eq!(standing.refused((0, 2), one, (two, true), true), Verdict::Late);
         assert_eq!(standing.refused((0, 2), two, (two, true), true), Verdict::Open { now: true });
         assert_eq!(
@@ -215,20 +196,14 @@ mod tests {
             Verdict::Open { now: false }
         );
         // The other origin is none the worse for it.
-        assert_eq!(
-            standing.refused((1, 2), three, (three, true), true),
-            Verdict::Suspect { first: true }
-        );
+        assert_eq!(standing.refused((1, 2), three, (three, true), true), Verdict::Suspect);
         assert!(!standing.accepted(1, three));
         assert!(!standing.is_settled(0, three), "the breaker is still open");
         assert!(standing.is_settled(1, three), "which is nothing to the other origin");
         assert!(!standing.accepted(0, one), "an answer to an older token");
         assert!(standing.accepted(0, three));
         assert!(standing.is_settled(0, three));
-        assert_eq!(
-            standing.refused((0, 2), three, (three, true), false),
-            Verdict::Suspect { first: true }
-        );
+        assert_eq!(standing.refused((0, 2), three, (three, true), false), Verdict::Suspect);
     }
 
     #[test]
@@ -236,38 +211,9 @@ mod tests {
         let [one, two, ..] = generations();
         let standing = Standing::new();
         standing.accepted(0, one);
-        assert_eq!(
-            standing.refused((0, 2), one, (one, true), false),
-            Verdict::Suspect { first: true }
-        );
+        assert_eq!(standing.refused((0, 2), one, (one, true), false), Verdict::Suspect);
         assert!(!standing.accepted(0, one), "there was no breaker to close");
-        assert_eq!(
-            standing.refused((0, 2), two, (two, true), true),
-            Verdict::Suspect { first: true }
-        );
-    }
-
-    #[test]
-    fn a_token_refused_and_taken_in_turn_is_told_of_once_by_each_origin() {
-        let [one, two, ..] = generations();
-        let standing = Standing::new();
-        for number in 0..10 {
-            standing.accepted(0, one);
-            let first = number == 0;
-            assert_eq!(
-                standing.refused((0, 2), one, (one, true), false),
-                Verdict::Suspect { first }
-            );
-        }
-        assert_eq!(
-            standing.refused((1, 2), one, (one, true), false),
-            Verdict::Suspect { first: true }
-        );
-        standing.accepted(0, two);
-        assert_eq!(
-            standing.refused((0, 2), two, (two, true), false),
-            Verdict::Suspect { first: true }
-        );
+        assert_eq!(standing.refused((0, 2), two, (two, true), true), Verdict::Suspect);
     }
 
     #[test]
@@ -277,10 +223,13 @@ mod tests {
         let refused = |generation, of_refusal| {
             standing.refused((0, 1), generation, (generation, of_refusal), true)
         };
-        assert_eq!(refused(one, false), Verdict::Suspect { first: true });
-        assert_eq!(refused(two, false), Verdict::Suspect { first: true });
-        assert_eq!(refused(two, false), Verdict::Suspect { first: false });
+        assert_eq!(refused(one, false), Verdict::Suspect);
+        assert_eq!(refused(two, false), Verdict::Suspect);
+        assert_eq!(refused(two, false), Verdict::Suspect);
         assert_eq!(refused(three, true), Verdict::Open { now: true });
+        let standing = Standing::new();
+        standing.refused((0, 1), two, (two, false), true);
+        assert_eq!(standing.refused((0, 1), one, (one, false), true), Verdict::Late);
     }
 
     #[test]

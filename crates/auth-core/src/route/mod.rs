@@ -154,18 +154,13 @@ impl Routes {
             };
         }
         let rules = place.map_or(&[][..], |place| table.rules_of(place));
-        let is_own = |rule: &&Rule| rule.is_for(credential);
-        if !rules.iter().filter(is_own).all(Rule::takes_all)
-            && let Err(ambiguous) = PathPrefix::check(uri.path())
-        {
-            return table.ambiguous(ambiguous);
-        }
-        let (method, path) = (method, uri.path());
         // Rules for other credentials are passed over, and those for none are not.
-        let mut rules = rules.iter().filter(|rule| rule.binding.is_none() || is_own(rule));
-        match rules.find(|rule| rule.takes(method, path)).and_then(|rule| rule.binding.clone()) {
-            Some(binding) => Route::To(binding),
-            None => table.not_for(credential, &origin),
+        let counts = |rule: &Rule| rule.binding.is_none() || rule.is_for(credential);
+        let rules = rules.iter().enumerate().filter(|(_, rule)| counts(rule));
+        match table.first_of(rules, method, uri.path()) {
+            Ok(Some((_, Rule { binding: Some(binding), .. }))) => Route::To(binding.clone()),
+            Ok(_) => table.not_for(credential, &origin),
+            Err(error) => Route::Refused(error),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::binding::Binding;
 use crate::credential::Credential;
 use crate::error::Error;
 use crate::origin::{Origin, Origins};
-use crate::path::{AmbiguousPath, PathPrefix};
+use crate::path::PathPrefix;
 
 /// How many credentials an error names.
 const NAMED: usize = 3;
@@ -109,28 +109,44 @@ impl Table {
 
     #[inline(never)]
     fn search(&self, place: usize, method: &Method, path: &str) -> Route {
-        let Place { first, is_plain, .. } = self.places[place];
-        let rules = self.rules_of(place);
-        if let Err(ambiguous) = PathPrefix::check(path)
-            && (!is_plain || !path.starts_with('/'))
-        {
-            return self.ambiguous(ambiguous);
+        let first = self.places[place].first;
+        match self.first_of(self.rules_of(place).iter().enumerate(), method, path) {
+            Ok(Some((at, rule))) if rule.binding.is_some() => Route::To(id(first + at)),
+            Ok(Some(_)) => Route::Bare,
+            Ok(None) => self.unmatched(Some(place), method),
+            Err(error) => Route::Refused(error),
         }
-        let taken = rules.iter().position(|rule| rule.takes(method, path));
-        // The rule that a server might go by comes before the one that is found here.
-        let before = &rules[..taken.unwrap_or(rules.len())];
-        if !is_plain && before.iter().any(|rule| rule.may_take(method, path)) {
-            return self.refused(
-                "the path differs by its case, or by parameters (`;…`), from one that an earlier rule covers, and servers read it in \
-                 different ways; the request was not sent"
-                    .to_owned(),
-            );
+    }
+
+    /// The first of these rules of one origin that takes the request. A path that a server may read in another way is refused, unless the
+    /// first rule takes them all, so that nobody looks.
+    pub(super) fn first_of<'a>(
+        &self,
+        rules: impl Iterator<Item = (usize, &'a Rule)>,
+        method: &Method,
+        path: &str,
+    ) -> Result<Option<(usize, &'a Rule)>, Error> {
+        for (number, (at, rule)) in rules.enumerate() {
+            if number == 0
+                && (!rule.takes_all() || !path.starts_with('/'))
+                && let Err(ambiguous) = PathPrefix::check(path)
+            {
+                return Err(self.refusal(format!(
+                    "{ambiguous}; rules look at paths there, so the request was not sent"
+                )));
+            }
+            if rule.takes(method, path) {
+                return Ok(Some((at, rule)));
+            }
+            if rule.may_take(method, path) {
+                return Err(self.refusal(
+                    "the path differs by its case, or by parameters (`;…`), from one that an earlier rule covers, and servers \
+                     read it in different ways; the request was not sent"
+                        .to_owned(),
+                ));
+            }
         }
-        match taken {
-            Some(rule) if rules[rule].binding.is_some() => Route::To(id(first + rule)),
-            Some(_) => Route::Bare,
-            None => self.unmatched(Some(place), method),
-        }
+        Ok(None)
     }
 
     #[inline(never)]
@@ -144,21 +160,17 @@ impl Table {
             (Unmatched::RefuseAtKnownOrigins | Unmatched::Refuse, _) => {
                 let origin = place.and_then(|place| self.origins.as_slice().get(place));
                 let origin = origin.map_or("another origin".to_owned(), ToString::to_string);
-                self.refused(format!(
+                Route::Refused(self.refusal(format!(
                     "no rule covers this {method} request to {origin}; add a rule for its path, name its credential with \
                      `RequestOptions::credential`, or let such requests pass with `unmatched(Unmatched::PassBare)`"
-                ))
+                )))
             }
         }
     }
 
-    pub(super) fn ambiguous<T>(&self, path: AmbiguousPath) -> Route<T> {
-        self.refused(format!("{path}; rules look at paths there, so the request was not sent"))
-    }
-
     #[cold]
-    pub(super) fn refused<T>(&self, problem: String) -> Route<T> {
-        Route::Refused(Error::unrouted(self.names.clone(), problem))
+    fn refusal(&self, problem: String) -> Error {
+        Error::unrouted(self.names.clone(), problem)
     }
 
     pub(super) fn rules_of(&self, place: usize) -> &[Rule] {

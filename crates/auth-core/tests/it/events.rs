@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, SystemTime};
 
 use auth_core::{
-    Authenticator, Clock, Event, EventKind, Events, MemoryStore, Quota, RenewalCause,
-    RenewalOutcome, SecretSource, Store,
+    Clock, Event, EventKind, Events, MemoryStore, Quota, RenewalCause, RenewalOutcome,
+    SecretSource, Store,
 };
 use tokio_test::{assert_pending, assert_ready, task};
 
@@ -85,10 +85,7 @@ async fn a_token_request_is_told_from_its_beginning_to_its_end() {
 async fn a_token_of_another_process_is_told_as_adopted() {
     let issuer = Issuer::new([]);
     let (store, clock) = (Store::new(MemoryStore::new()), SharedClock::new());
-    let process = || {
-        let builder = Authenticator::builder(credentials()).store(store.clone());
-        builder.transport(issuer.clone()).clock(clock.clone()).build().unwrap()
-    };
+    let process = || process_over(&store, &issuer, &clock);
     process().authorization().await.unwrap();
     let second = process();
     let mut events = second.events();

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use auth_core::metrics::{TOKEN_EXPIRY, TOKEN_REQUESTS, TOKEN_REQUESTS_LEFT, TOKEN_WAIT};
-use auth_core::{Authenticator, MemoryStore, Quota, Store};
+use auth_core::{MemoryStore, Quota, Store};
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
     SharedString, Unit,
@@ -201,10 +201,7 @@ fn a_request_whose_runtime_is_shut_down_counts_as_lost() {
 async fn a_token_that_is_adopted_is_no_request_and_is_in_the_gauges() {
     let issuer = Issuer::new([]);
     let (store, clock) = (Store::new(MemoryStore::new()), SharedClock::new());
-    let process = || {
-        let builder = Authenticator::builder(credentials()).store(store.clone());
-        builder.transport(issuer.clone()).clock(clock.clone()).build().unwrap()
-    };
+    let process = || process_over(&store, &issuer, &clock);
     process().authorization().await.unwrap();
     let kept = Kept::default();
     let _guard = metrics::set_default_local_recorder(&kept);

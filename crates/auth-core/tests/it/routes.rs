@@ -313,6 +313,9 @@ fn a_request_can_ask_for_a_credential_where_that_may_go() {
     let excluded = excluded.route("https://api.example/", one.clone()).build().unwrap();
     assert!(chosen(&excluded, "https://api.example/partner/x", &one).is_err());
     assert_eq!(chosen(&excluded, "https://api.example/x", &one).unwrap().unwrap(), "one");
+    for path in ["/x/../partner", "/Partner", "/partner;x/y"] {
+        assert!(chosen(&excluded, &format!("{API}{path}"), &one).is_err(), "{path}");
+    }
     let skip = RequestOptions::new().skip();
     let uri = "https://api.example/one".parse().unwrap();
     assert!(matches!(skip.route(&assumed, &Method::GET, &uri), Route::Bare));

@@ -12,15 +12,7 @@ use crate::support::*;
 fn processes(issuer: &Issuer, count: usize) -> (Vec<Authenticator>, SharedClock) {
     let clock = SharedClock::new();
     let store = Store::new(MemoryStore::new());
-    let process = || {
-        Authenticator::builder(credentials())
-            .store(store.clone())
-            .transport(issuer.clone())
-            .clock(clock.clone())
-            .build()
-            .unwrap()
-    };
-    ((0..count).map(|_| process()).collect(), clock)
+    ((0..count).map(|_| process_over(&store, issuer, &clock)).collect(), clock)
 }
 
 #[tokio::test(start_paused = true)]

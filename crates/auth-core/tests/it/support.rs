@@ -267,6 +267,16 @@ pub(crate) fn too_many(retry_after: &str) -> Step {
     Step::Answer(response)
 }
 
+/// A process of its own that shares this store.
+pub(crate) fn process_over(store: &Store, issuer: &Issuer, clock: &SharedClock) -> Authenticator {
+    Authenticator::builder(credentials())
+        .store(store.clone())
+        .transport(issuer.clone())
+        .clock(clock.clone())
+        .build()
+        .unwrap()
+}
+
 /// A process of its own, as far as the store can tell.
 #[cfg(unix)]
 pub(crate) fn process(

@@ -35,7 +35,7 @@ fn stack(client: Client, auth: AuthMiddleware, retries: Retries) -> ClientWithMi
     .build()
 }
 
-// torture: E39 E40
+// torture: E39, E40
 #[tokio::test]
 async fn by_the_safe_client_each_credential_stays_at_home() {
     for world in worlds().await {

@@ -40,7 +40,7 @@ pub(super) fn safe(case: &Case, world: &World) -> Api {
     over(stays(case.routes.clone()), case, world)
 }
 
-// torture: E39 E40
+// torture: E39, E40
 #[tokio::test(start_paused = true)]
 async fn followed_below_the_layer_by_what_the_routes_say_each_credential_stays_at_home() {
     for (cases, chain_count) in [(cases(), CHAINS[0]), (cases_of_paths(), CHAINS[1])] {

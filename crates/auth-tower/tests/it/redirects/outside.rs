@@ -35,7 +35,7 @@ fn stacks(case: &Case, world: &World) -> [Api; 2] {
     [over(Standard::default(), case, world), over(Limited::default(), case, world)]
 }
 
-// torture: E39 E40
+// torture: E39, E40
 #[tokio::test(start_paused = true)]
 async fn followed_outside_of_the_layer_each_credential_is_at_home_and_nowhere_else() {
     for (cases, chain_count) in [(cases(), CHAINS[0]), (cases_of_paths(), CHAINS[1])] {
