@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +10,14 @@ use axum::Router;
 use axum::routing::post;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::client::Clients;
 use crate::clock::{Clock, SystemClock};
+use crate::credential::Grant;
 use crate::error::{Kind, StartError};
 use crate::issuer::Issuer;
 use crate::keys::SigningKey;
 use crate::quota::Quota;
+use crate::registry::Registry;
+use crate::resource::Resource;
 use crate::serve::{self, Server};
 use crate::state::State;
 use crate::tokens::Tokens;
@@ -52,12 +55,14 @@ impl Issuer {
 /// | [`quota`](Self::quota)                           | 10 token requests per client                  |
 /// | [`quota_window`](Self::quota_window)             | 24 hours, rolling                             |
 /// | [`faults_spend_quota`](Self::faults_spend_quota) | true                                          |
+/// | [`directory`](Self::directory)                   | none: all is in memory                        |
 /// | [`clock`](Self::clock)                           | [`SystemClock`]                               |
 /// | [`bind`](Self::bind)                             | a free port of 127.0.0.1                      |
 #[must_use]
 pub struct IssuerBuilder {
-    clients: Vec<(String, SecretString)>,
+    clients: Vec<Client>,
     audiences: Vec<String>,
+    directory: Option<PathBuf>,
     lifetime: Duration,
     quota: Quota,
     faults_spend_quota: bool,
@@ -66,11 +71,18 @@ pub struct IssuerBuilder {
     loopback_only: bool,
 }
 
+struct Client {
+    id: String,
+    secret: SecretString,
+    grant: Grant,
+}
+
 impl IssuerBuilder {
     pub(crate) fn new() -> Self {
         Self {
             clients: Vec::new(),
             audiences: Vec::new(),
+            directory: None,
             lifetime: Duration::from_secs(24 * 60 * 60),
             quota: Quota::default(),
             faults_spend_quota: true,
@@ -80,21 +92,48 @@ impl IssuerBuilder {
         }
     }
 
-    /// Registers a client. May be called again for more; the first is [`Issuer::client_id`]. Of two with the same id
-    /// the later secret counts. An empty secret is replaced by a random one when the issuer starts: OAuth cannot send
-    /// it.
-    pub fn client(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
-        let (id, secret) = (id.into(), SecretString::from(secret.into()));
-        match self.clients.iter_mut().find(|(known, _)| *known == id) {
-            Some((_, known)) => *known = secret,
-            None => self.clients.push((id, secret)),
-        }
-        self
+    /// Registers a client that may have everything, and any scope that it asks for. May be called again for more; the first
+    /// is [`Issuer::client_id`]. Of two with the same id the later secret counts. An empty secret is replaced by a random
+    /// one when the issuer starts: OAuth cannot send it.
+    pub fn client(self, id: impl Into<String>, secret: impl Into<String>) -> Self {
+        self.registered(id.into(), secret.into(), Grant::All)
+    }
+
+    /// Registers a client for some resources; otherwise as [`client`](Self::client). Its tokens have them as their `scope`,
+    /// and open nothing else.
+    pub fn client_for(
+        self,
+        id: impl Into<String>,
+        secret: impl Into<String>,
+        resources: impl IntoIterator<Item = Resource>,
+    ) -> Self {
+        self.registered(id.into(), secret.into(), Grant::Only(resources.into_iter().collect()))
     }
 
     /// Registers a client with a random secret; otherwise as [`client`](Self::client).
     pub fn client_id(self, id: impl Into<String>) -> Self {
         self.client(id, "")
+    }
+
+    fn registered(mut self, id: String, secret: String, grant: Grant) -> Self {
+        let secret = SecretString::from(secret);
+        match self.clients.iter_mut().find(|known| known.id == id) {
+            Some(known) => (known.secret, known.grant) = (secret, grant),
+            None => self.clients.push(Client { id, secret, grant }),
+        }
+        self
+    }
+
+    /// Keeps credentials, keys and the count of token requests in this directory, which is made if it is not there, over
+    /// restarts; in memory otherwise. One issuer at a time can have it.
+    ///
+    /// Of secrets and API keys only hashes are written. The signing key cannot be one: without it the tokens of yesterday
+    /// would be worth nothing. All files are for this user alone.
+    ///
+    /// Give it a fixed port with [`bind`](Self::bind), or an audience: tokens name the issuer's URL.
+    pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
+        self.directory = Some(path.into());
+        self
     }
 
     /// Serves an audience. May be called again for more; the first is [`Issuer::audience`]. Tokens for any of them open
@@ -160,8 +199,8 @@ impl IssuerBuilder {
     ///
     /// # Errors
     ///
-    /// When the address cannot be bound or is not a loopback address, when the operating system gives no randomness,
-    /// and when the key cannot be made.
+    /// When the address cannot be bound or is not a loopback address, when the directory cannot be had or what is in it cannot
+    /// be read, when the operating system gives no randomness, and when the key cannot be made.
     ///
     /// # Panics
     ///
@@ -181,21 +220,33 @@ impl IssuerBuilder {
         let address = listener.local_addr().map_err(|source| Kind::Bind(self.address, source))?;
         let url = format!("http://{address}");
 
-        if self.clients.is_empty() {
-            self.clients.push((random::hex::<16>()?, SecretString::default()));
-        }
         if self.audiences.is_empty() {
             self.audiences.push(url.clone());
         }
-        for (_, secret) in &mut self.clients {
+        let now = self.clock.now();
+        let registry = match &self.directory {
+            None => Registry::new(self.quota),
+            Some(path) => Registry::open(self.quota, path)
+                .map_err(|source| Kind::Directory(path.clone(), source))?,
+        };
+        let kept = registry.ids();
+        if self.clients.is_empty() && kept.is_empty() {
+            let (id, secret) = (random::hex::<16>()?, SecretString::default());
+            self.clients.push(Client { id, secret, grant: Grant::All });
+        }
+        for client in &mut self.clients {
             // `client_id` left it to us; and an empty secret can never be presented (RFC 6749 §3.2).
-            if secret.expose_secret().is_empty() {
-                *secret = random::hex::<32>()?.into();
+            if client.secret.expose_secret().is_empty() {
+                client.secret = random::hex::<32>()?.into();
             }
+            let Client { id, secret, grant } = client;
+            registry.register(id, secret.expose_secret(), grant.clone(), now).map_err(
+                |source| Kind::Directory(self.directory.clone().unwrap_or_default(), source),
+            )?;
         }
         let instance = random::hex::<8>()?;
         let state = Arc::new(State {
-            clients: Clients::new(self.quota, &self.clients),
+            registry,
             tokens: Tokens::new(key, url.clone(), &self.audiences, instance, self.lifetime),
             audiences: self.audiences,
             tally: Default::default(),
@@ -209,8 +260,12 @@ impl IssuerBuilder {
             .merge(api::router(&state))
             .with_state(Arc::clone(&state));
         let server = Server::start(listener, router, self.clock);
-        let (client_id, client_secret) = self.clients.swap_remove(0);
-        Ok(Issuer::new(state, server, address, client_id, client_secret))
+        // Of one that was kept from an earlier run there is only the hash of a secret.
+        let first = match self.clients.into_iter().next() {
+            Some(Client { id, secret, .. }) => (id, secret),
+            None => (kept.into_iter().next().unwrap_or_default(), SecretString::default()),
+        };
+        Ok(Issuer::new(state, server, address, first))
     }
 }
 
@@ -222,10 +277,11 @@ impl Default for IssuerBuilder {
 
 impl fmt::Debug for IssuerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let clients: Vec<&str> = self.clients.iter().map(|(id, _)| id.as_str()).collect();
+        let clients: Vec<&str> = self.clients.iter().map(|known| known.id.as_str()).collect();
         f.debug_struct("IssuerBuilder")
             .field("clients", &clients)
             .field("audiences", &self.audiences)
+            .field("directory", &self.directory)
             .field("lifetime", &self.lifetime)
             .field("quota", &self.quota)
             .field("faults_spend_quota", &self.faults_spend_quota)

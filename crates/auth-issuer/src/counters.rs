@@ -6,6 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use http::StatusCode;
 use tokio::sync::watch;
 
+use crate::past::Outcome;
+
 /// A snapshot of the issuer's counts since it started; see [`Issuer::counters`](crate::Issuer::counters).
 ///
 /// The outcomes of token requests add up to `token_requests`, but for requests that are being answered and those whose
@@ -23,7 +25,10 @@ pub struct Counters {
     pub bad_request: u64,
     /// Refused with 400 `unsupported_grant_type`.
     pub unsupported_grant: u64,
-    /// Refused with 403 `access_denied`: an audience that the issuer does not serve.
+    /// Refused with 400 `invalid_scope`: a resource that the credential was not given.
+    pub invalid_scope: u64,
+    /// Refused with 403 `access_denied`, an audience that the issuer does not serve, or with 400 `unauthorized_client`, a
+    /// disabled credential.
     pub access_denied: u64,
     /// Refused with 429 `too_many_requests`.
     pub over_quota: u64,
@@ -47,19 +52,6 @@ impl Counters {
     pub fn api(&self, status: u16) -> u64 {
         self.api_calls.get(&status).copied().unwrap_or_default()
     }
-}
-
-/// How a token request ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Issued,
-    InvalidClient,
-    BadRequest,
-    UnsupportedGrant,
-    AccessDenied,
-    OverQuota,
-    Faulted,
-    Failed,
 }
 
 /// The counts as they grow.
@@ -99,6 +91,7 @@ impl Tally {
             Outcome::InvalidClient => &mut counters.invalid_client,
             Outcome::BadRequest => &mut counters.bad_request,
             Outcome::UnsupportedGrant => &mut counters.unsupported_grant,
+            Outcome::InvalidScope => &mut counters.invalid_scope,
             Outcome::AccessDenied => &mut counters.access_denied,
             Outcome::OverQuota => &mut counters.over_quota,
             Outcome::Faulted => &mut counters.faulted,

@@ -1,6 +1,7 @@
 //! Why an issuer did not start.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::{error, fmt, io};
 
 /// The issuer could not start.
@@ -11,6 +12,7 @@ pub struct StartError(Kind);
 pub(crate) enum Kind {
     Bind(SocketAddr, io::Error),
     NotLoopback(SocketAddr),
+    Directory(PathBuf, io::Error),
     Randomness(getrandom::Error),
     Key,
 }
@@ -39,6 +41,9 @@ impl fmt::Display for StartError {
                 "{address} can be reached from other machines, and this issuer is for development: bind to a \
                  loopback address, or allow it explicitly"
             ),
+            Kind::Directory(path, _) => {
+                write!(f, "the state in {} cannot be used", path.display())
+            }
             Kind::Randomness(_) => f.write_str("the operating system gave no randomness"),
             Kind::Key => f.write_str("the signing key could not be made"),
         }
@@ -48,7 +53,7 @@ impl fmt::Display for StartError {
 impl error::Error for StartError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match &self.0 {
-            Kind::Bind(_, source) => Some(source),
+            Kind::Bind(_, source) | Kind::Directory(_, source) => Some(source),
             Kind::Randomness(source) => Some(source),
             Kind::NotLoopback(_) | Kind::Key => None,
         }

@@ -18,7 +18,7 @@ use crate::state::State;
 /// Dropping it stops it: its connections are closed as soon as the runtime comes to it. [`shutdown`](Self::shutdown)
 /// waits for that.
 pub struct Issuer {
-    state: Arc<State>,
+    pub(crate) state: Arc<State>,
     server: Server,
     address: SocketAddr,
     url: String,
@@ -34,8 +34,7 @@ impl Issuer {
         state: Arc<State>,
         server: Server,
         address: SocketAddr,
-        client_id: String,
-        client_secret: SecretString,
+        (client_id, client_secret): (String, SecretString),
     ) -> Self {
         let url = format!("http://{address}");
         let token_endpoint = format!("{url}{}", Self::TOKEN_PATH);
@@ -73,7 +72,7 @@ impl Issuer {
         &self.client_id
     }
 
-    /// The secret of the first client.
+    /// The secret of the first client; empty if it was kept from an earlier run, of which there is only a hash.
     #[must_use]
     pub fn client_secret(&self) -> &str {
         self.client_secret.expose_secret()
@@ -127,7 +126,7 @@ impl Issuer {
     /// expired nor revoked. For a server of the test's own.
     #[must_use]
     pub fn is_valid(&self, token: &str) -> bool {
-        self.state.tokens.is_valid(token, self.state.clock.now())
+        self.state.is_valid(token)
     }
 
     /// Makes `token` invalid from now on; false if it is not a token of this issuer.
@@ -165,7 +164,7 @@ impl fmt::Debug for Issuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Issuer")
             .field("url", &self.url)
-            .field("clients", &self.state.clients.ids().collect::<Vec<_>>())
+            .field("clients", &self.state.registry.ids())
             .field("audiences", &self.state.audiences)
             .finish_non_exhaustive()
     }

@@ -59,27 +59,40 @@
 //! It is for development: its state is in memory, its key is made when it starts, it does not speak TLS, and it does
 //! what anybody asks of it. It binds to loopback addresses only, unless [`IssuerBuilder::allow_non_loopback`] is said.
 
+mod admin;
+mod admin_error;
 mod api;
 mod builder;
-mod client;
 mod clock;
 mod counters;
+mod credential;
+mod directory;
 mod error;
 mod fault;
+mod hash;
+mod info;
 mod issuer;
+mod kept;
 mod keys;
+mod past;
 mod quota;
 mod random;
 mod record;
+mod registry;
+mod resource;
 mod serve;
 mod state;
 mod token;
 mod tokens;
 
+pub use admin_error::AdminError;
 pub use builder::IssuerBuilder;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use counters::Counters;
 pub use error::StartError;
 pub use fault::{Fault, Gate};
+pub use info::{CredentialInfo, NewCredentials};
 pub use issuer::Issuer;
+pub use past::{Cause, Outcome, PastRequest};
 pub use record::{ClientAuth, TokenRequestRecord};
+pub use resource::{Resource, UnknownResource};

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
+use serde::{Deserialize, Serialize};
+
 /// The rule: so many token requests in any span of this length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Quota {
@@ -12,7 +14,7 @@ pub(crate) struct Quota {
 }
 
 /// The spends of one client that may still count.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct RollingWindow {
     /// In the order of arrival, which a clock that was set back can make differ from the order of time.
     spends: VecDeque<SystemTime>,

@@ -4,17 +4,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::StatusCode;
 
-use crate::client::Clients;
 use crate::clock::Clock;
 use crate::counters::Tally;
 use crate::fault::{Fault, Script};
 use crate::record::TokenRequestRecord;
+use crate::registry::Registry;
 use crate::tokens::Tokens;
 
 /// In memory, behind locks that are held for a few instructions and never across an await.
 pub(crate) struct State {
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) clients: Clients,
+    pub(crate) registry: Registry,
     pub(crate) audiences: Vec<String>,
     pub(crate) tokens: Tokens,
     pub(crate) tally: Tally,
@@ -34,6 +34,12 @@ impl State {
     /// Whether a token request that meets `fault` spends a unit.
     pub(crate) fn charges(&self, fault: Option<&Fault>) -> bool {
         self.faults_spend_quota || !fault.is_some_and(Fault::replaces_answer)
+    }
+
+    /// Whether `token` opens anything now.
+    pub(crate) fn is_valid(&self, token: &str) -> bool {
+        let verified = self.tokens.open(token, self.clock.now());
+        verified.is_some_and(|verified| self.registry.is_enabled(&verified.client))
     }
 
     /// What the API answers to everything, if not what it should.

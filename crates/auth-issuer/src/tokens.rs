@@ -1,7 +1,7 @@
 //! Access tokens: minted, verified, revoked.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use jsonwebtoken::{Algorithm, Header, Validation};
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::unix_seconds;
 use crate::keys::SigningKey;
+use crate::past::Held;
 
 /// How many verified tokens are remembered: a debug build spends most of a verification outside of the assembly, and a
 /// test sends the same few tokens thousands of times.
@@ -50,11 +51,19 @@ struct Book {
     verified: HashMap<Box<str>, Verified>,
 }
 
-/// What of a token can change its standing.
-#[derive(Clone, Copy)]
-struct Verified {
+/// What a token says that was signed here.
+#[derive(Clone)]
+pub(crate) struct Verified {
     number: u64,
     expires_at: u64,
+    pub(crate) client: Arc<str>,
+    pub(crate) scope: Option<Arc<str>>,
+}
+
+/// A new token.
+pub(crate) struct Minted {
+    pub(crate) token: String,
+    pub(crate) held: Held,
 }
 
 impl Tokens {
@@ -88,7 +97,7 @@ impl Tokens {
         audience: &str,
         scope: Option<&str>,
         now: SystemTime,
-    ) -> Option<String> {
+    ) -> Option<Minted> {
         let number = {
             let mut book = self.book();
             book.minted += 1;
@@ -106,16 +115,23 @@ impl Tokens {
             jti: format!("{}-{number}", self.instance),
             scope: scope.map(str::to_owned),
         };
-        jsonwebtoken::encode(&self.header, &claims, &self.key.encoding).ok()
+        let token = jsonwebtoken::encode(&self.header, &claims, &self.key.encoding).ok()?;
+        // A lifetime beyond the end of time is one that does not end.
+        let expires_at = now.checked_add(self.lifetime).unwrap_or(now);
+        Some(Minted { token, held: Held { number, issued_at: now, expires_at } })
     }
 
-    /// Whether `token` opens the API at `now`: signed here, for this API, neither expired nor revoked.
-    pub(crate) fn is_valid(&self, token: &str, now: SystemTime) -> bool {
-        let Some(verified) = self.verify(token) else { return false };
+    /// What `token` says, if it is valid at `now`: signed here, for an audience of this issuer, neither expired nor revoked.
+    pub(crate) fn open(&self, token: &str, now: SystemTime) -> Option<Verified> {
+        let verified = self.verify(token)?;
+        let is_valid = verified.expires_at > unix_seconds(now) && !self.is_revoked(verified.number);
+        is_valid.then_some(verified)
+    }
+
+    /// Whether the token of this number was revoked.
+    pub(crate) fn is_revoked(&self, number: u64) -> bool {
         let book = self.book();
-        verified.expires_at > unix_seconds(now)
-            && verified.number >= book.revoked_below
-            && !book.revoked.contains(&verified.number)
+        number < book.revoked_below || book.revoked.contains(&number)
     }
 
     /// Makes `token` invalid from now on; false if it is not one of this issuer's.
@@ -135,7 +151,7 @@ impl Tokens {
     /// Checks all that cannot change: signature, issuer, audience and shape.
     fn verify(&self, token: &str) -> Option<Verified> {
         if let Some(verified) = self.book().verified.get(token) {
-            return Some(*verified);
+            return Some(verified.clone());
         }
         let claims = jsonwebtoken::decode::<Claims>(token, &self.key.decoding, &self.validation)
             .ok()?
@@ -144,12 +160,17 @@ impl Tokens {
         if instance != self.instance {
             return None;
         }
-        let verified = Verified { number: number.parse().ok()?, expires_at: claims.exp };
+        let verified = Verified {
+            number: number.parse().ok()?,
+            expires_at: claims.exp,
+            client: claims.azp.into(),
+            scope: claims.scope.map(Arc::from),
+        };
         let mut book = self.book();
         if book.verified.len() >= REMEMBERED {
             book.verified.clear();
         }
-        book.verified.insert(token.into(), verified);
+        book.verified.insert(token.into(), verified.clone());
         Some(verified)
     }
 

@@ -8,7 +8,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER, WWW_AUTHENT
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
-use crate::counters::Outcome;
+use crate::past::Outcome;
 
 /// Why there is no token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,9 +23,15 @@ pub(super) enum Refusal {
     UnsupportedGrant,
     /// No such audience.
     AccessDenied,
+    /// The credential is disabled.
+    Disabled,
+    /// A resource that the credential was not given.
+    InvalidScope,
     /// With the time until a unit is back.
     OverQuota(Duration),
     Unsigned,
+    /// The request could not be written down.
+    NotKept,
 }
 
 #[derive(Serialize)]
@@ -68,9 +74,10 @@ impl Refusal {
             Self::InvalidRequest(_) | Self::UnsupportedMediaType => Outcome::BadRequest,
             Self::InvalidClient { .. } => Outcome::InvalidClient,
             Self::UnsupportedGrant => Outcome::UnsupportedGrant,
-            Self::AccessDenied => Outcome::AccessDenied,
+            Self::AccessDenied | Self::Disabled => Outcome::AccessDenied,
+            Self::InvalidScope => Outcome::InvalidScope,
             Self::OverQuota(_) => Outcome::OverQuota,
-            Self::Unsigned => Outcome::Failed,
+            Self::Unsigned | Self::NotKept => Outcome::Failed,
         }
     }
 
@@ -96,9 +103,24 @@ impl Refusal {
                 "access_denied",
                 "The client has no grant for this audience",
             ),
+            Self::Disabled => (
+                StatusCode::BAD_REQUEST,
+                "unauthorized_client",
+                "The credential is disabled: enable it in Settings, API",
+            ),
+            Self::InvalidScope => (
+                StatusCode::BAD_REQUEST,
+                "invalid_scope",
+                "The credential was not given all of this scope",
+            ),
             Self::OverQuota(_) => {
                 (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Client quota exceeded")
             }
+            Self::NotKept => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "server_error",
+                "The request could not be written down",
+            ),
             Self::Unsigned => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "server_error", "The token was not signed")
             }

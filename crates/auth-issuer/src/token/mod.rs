@@ -8,12 +8,16 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State as Extract};
 use axum::response::Response;
+use secrecy::ExposeSecret as _;
 
 use self::answer::Refusal;
 use self::request::TokenRequest;
-use crate::counters::Outcome;
+use crate::credential::Known;
 use crate::fault::Fault;
+use crate::past::Outcome;
+use crate::registry::Uncharged;
 use crate::state::State;
+use crate::tokens::Minted;
 
 /// Answers a token request.
 ///
@@ -25,13 +29,18 @@ pub(crate) async fn token(Extract(state): Extract<Arc<State>>, request: Request)
     state.set_last_token_request(request.record());
 
     let fault = state.faults.take();
-    let spent = match &request.client_id {
-        Some(id) if state.charges(fault.as_ref()) => state.clients.spend(id, state.clock.now()),
-        _ => Ok(()),
+    let is_charged = state.charges(fault.as_ref());
+    let (id, audience) = (request.client_id.as_deref(), request.audience.as_deref());
+    let (id, audience) = (id.unwrap_or_default(), audience.unwrap_or_default());
+    let is_revoked = |number| state.tokens.is_revoked(number);
+    let begun = state.registry.begin(id, audience, is_charged, is_revoked, state.clock.now());
+    let end = |outcome, token| {
+        state.registry.end(id, &begun, outcome, token);
+        state.tally.ended(outcome);
     };
     if fault.as_ref().is_some_and(Fault::replaces_answer) {
         // Before it strikes: a fault that never answers is to be counted too.
-        state.tally.ended(Outcome::Faulted);
+        end(Outcome::Faulted, None);
     }
     state.tally.received();
 
@@ -41,34 +50,37 @@ pub(crate) async fn token(Extract(state): Extract<Arc<State>>, request: Request)
         return response;
     }
 
-    let answer = match spent {
+    let answer = match begun.spent {
         Ok(()) => grant(&state, &request),
-        Err(over) => Err(Refusal::OverQuota(over.retry_after)),
+        Err(Uncharged::OverQuota(over)) => Err(Refusal::OverQuota(over.retry_after)),
+        Err(Uncharged::NotKept) => Err(Refusal::NotKept),
     };
     match answer {
-        Ok(token) => {
-            state.tally.ended(Outcome::Issued);
-            answer::issued(&token, state.tokens.lifetime(), request.scope.as_deref())
+        Ok((minted, scope)) => {
+            end(Outcome::Issued, Some((audience.to_owned(), minted.held)));
+            answer::issued(&minted.token, state.tokens.lifetime(), scope.as_deref())
         }
         Err(refusal) => {
             tracing::debug!(?refusal, client = request.client_id, "token request refused");
-            state.tally.ended(refusal.outcome());
+            end(refusal.outcome(), None);
             refusal.into_response()
         }
     }
 }
 
-/// The token that `request` is entitled to.
-fn grant(state: &State, request: &TokenRequest) -> Result<String, Refusal> {
+/// The token that `request` is entitled to, and its scope.
+fn grant(state: &State, request: &TokenRequest) -> Result<(Minted, Option<String>), Refusal> {
     if let Some(problem) = request.problem {
         return Err(problem);
     }
     let refused = Refusal::InvalidClient { by_header: request.used_header() };
     let id = request.client_id.as_deref().ok_or(refused)?;
     let secret = request.secret.as_ref().ok_or(refused)?;
-    if !state.clients.knows(id, secret) {
-        return Err(refused);
-    }
+    let grant = match state.registry.authenticate(id, secret.expose_secret()) {
+        Known::Yes(grant) => grant,
+        Known::Disabled => return Err(Refusal::Disabled),
+        Known::No => return Err(refused),
+    };
     match request.grant_type.as_deref() {
         Some("client_credentials") => {}
         Some(_) => return Err(Refusal::UnsupportedGrant),
@@ -79,8 +91,7 @@ fn grant(state: &State, request: &TokenRequest) -> Result<String, Refusal> {
     if !state.audiences.iter().any(|served| served == audience) {
         return Err(Refusal::AccessDenied);
     }
-    state
-        .tokens
-        .mint(id, audience, request.scope.as_deref(), state.clock.now())
-        .ok_or(Refusal::Unsigned)
+    let scope = grant.scope(request.scope.as_deref()).map_err(|_| Refusal::InvalidScope)?;
+    let minted = state.tokens.mint(id, audience, scope.as_deref(), state.clock.now());
+    Ok((minted.ok_or(Refusal::Unsigned)?, scope))
 }

@@ -4,6 +4,7 @@
 
 mod api;
 mod binary;
+mod credentials;
 mod fault;
 mod http;
 mod quota;

@@ -1,0 +1,104 @@
+//! Credentials and the legacy key, for whoever holds the handle.
+
+use secrecy::ExposeSecret as _;
+
+use crate::admin_error::AdminError;
+use crate::info::{CredentialInfo, NewCredentials};
+use crate::issuer::Issuer;
+use crate::resource::Resource;
+
+/// # Credentials and the legacy key
+impl Issuer {
+    /// Makes credentials for `resources`: "Create API credentials".
+    ///
+    /// # Errors
+    ///
+    /// A name that is empty, taken, or cannot be shown; a directory that cannot be written to.
+    pub fn create_credentials(
+        &self,
+        name: &str,
+        resources: impl IntoIterator<Item = Resource>,
+    ) -> Result<NewCredentials, AdminError> {
+        self.state.registry.create(name, resources, self.state.clock.now())
+    }
+
+    /// All credentials, the oldest first, with what they have asked for.
+    #[must_use]
+    pub fn credentials(&self) -> Vec<CredentialInfo> {
+        self.state.registry.credentials()
+    }
+
+    /// Disables a credential, or enables it again. While it is disabled it gets no tokens, and those that it has open
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// An id that is not there; a directory that cannot be written to.
+    pub fn set_enabled(&self, client_id: &str, is_enabled: bool) -> Result<(), AdminError> {
+        self.state.registry.set_enabled(client_id, is_enabled)
+    }
+
+    /// Gives a credential a new secret. The old one is worth nothing from now on; its tokens go on.
+    ///
+    /// # Errors
+    ///
+    /// As [`set_enabled`](Self::set_enabled).
+    pub fn rotate_secret(&self, client_id: &str) -> Result<String, AdminError> {
+        let secret = self.state.registry.rotate(client_id)?;
+        Ok(secret.expose_secret().to_owned())
+    }
+
+    /// Deletes a credential. Its tokens open nothing from now on.
+    ///
+    /// # Errors
+    ///
+    /// As [`set_enabled`](Self::set_enabled).
+    pub fn delete_credentials(&self, client_id: &str) -> Result<(), AdminError> {
+        self.state.registry.delete(client_id)
+    }
+
+    /// Makes the legacy key, which opens everything and never expires: "Generate".
+    ///
+    /// # Errors
+    ///
+    /// When there is one; a directory that cannot be written to.
+    pub fn create_api_key(&self) -> Result<String, AdminError> {
+        let key = self.state.registry.create_key(self.state.clock.now())?;
+        Ok(key.expose_secret().to_owned())
+    }
+
+    /// Makes another legacy key; the present one is refused from now on, with `bad_token`: "Revert".
+    ///
+    /// # Errors
+    ///
+    /// When there is none yet; a directory that cannot be written to.
+    pub fn revert_api_key(&self) -> Result<String, AdminError> {
+        let key = self.state.registry.revert_key(self.state.clock.now())?;
+        Ok(key.expose_secret().to_owned())
+    }
+
+    /// How many units of quota all credentials together have spent.
+    #[must_use]
+    pub fn spent(&self) -> u64 {
+        self.state.registry.spent()
+    }
+
+    /// Asserts that no more than `limit` units of quota were spent: the one line that keeps an application's tests from
+    /// wasting tokens.
+    ///
+    /// # Panics
+    ///
+    /// When more were spent; the message lists every credential with its last token requests, and why they were made.
+    #[track_caller]
+    pub fn assert_spent_at_most(&self, limit: u64) {
+        let spent = self.spent();
+        if spent > limit {
+            let credentials = self.credentials();
+            let credentials: Vec<String> = credentials.iter().map(ToString::to_string).collect();
+            panic!(
+                "{spent} token requests were spent, not at most {limit}:\n{}",
+                credentials.join("\n")
+            );
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Who may pass: RFC 6750 for tokens, the vendor's own ways for keys.
+
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State as Extract};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use crate::registry::Access;
+use crate::resource::Resource;
+use crate::state::State;
+
+/// The longest body that is read before a refusal, in bytes.
+pub(super) const MAX_BODY: usize = 16 * 1024 * 1024;
+
+const INVALID_TOKEN: &str = r#"Bearer error="invalid_token""#;
+
+/// The body of the vendor's refusal of a key.
+const BAD_TOKEN: &str = r#"{"errors":[{"code":"bad_token"}]}"#;
+
+/// The wrong version was asked of v2, in these words.
+const BAD_VERSION: &str = r#"{"_object":"/api/response","version":2,"data":null,"error":{"code":"bad_version","message":"Flexport-Version must be 2"}}"#;
+
+/// Which of the two APIs, and what of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Guarded {
+    pub(super) version: Version,
+    pub(super) resource: Resource,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Version {
+    /// Keys only.
+    V1,
+    /// Tokens and keys.
+    V2,
+}
+
+/// Lets a request through that may see what it asks for.
+pub(super) async fn guard(
+    Extract((state, guarded)): Extract<(Arc<State>, Guarded)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let refusal = match state.api_status() {
+        Some(status) => Some(forced(status)),
+        None => match guarded.version {
+            Version::V1 => v1(&state, request.headers()),
+            Version::V2 => v2(&state, request.headers(), guarded.resource),
+        },
+    };
+    let Some(refusal) = refusal else { return next.run(request).await };
+    // An answer while the client still writes can reach it as a reset connection; a test wants the status.
+    let _ = to_bytes(request.into_body(), MAX_BODY).await;
+    refusal
+}
+
+/// Keys, as `Token token="…"` and as `Bearer …`. A token is as good as a wrong key.
+fn v1(state: &State, headers: &HeaderMap) -> Option<Response> {
+    let key = match presented(headers) {
+        Presented::Bearer(key) | Presented::Token(key) => Some(key),
+        Presented::Several | Presented::Nothing => None,
+    };
+    if key.is_some_and(|key| state.registry.knows_key(key)) {
+        return None;
+    }
+    let mut response = refused(StatusCode::UNAUTHORIZED, r#"Token realm="Application""#);
+    *response.body_mut() = Body::from(BAD_TOKEN);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Some(response)
+}
+
+/// Tokens for what their credential was given, and keys for everything.
+fn v2(state: &State, headers: &HeaderMap, resource: Resource) -> Option<Response> {
+    // Whoever says which version is to be right about it.
+    if headers.get("flexport-version").is_some_and(|version| version != "2") {
+        let mut response = Response::new(Body::from(BAD_VERSION));
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        return Some(response);
+    }
+    let token = match presented(headers) {
+        Presented::Bearer(token) => token,
+        Presented::Token(key) if state.registry.knows_key(key) => return None,
+        // That scheme is for keys alone.
+        Presented::Token(_) => return Some(refused(StatusCode::UNAUTHORIZED, INVALID_TOKEN)),
+        Presented::Several => {
+            let challenge = r#"Bearer error="invalid_request""#;
+            return Some(refused(StatusCode::BAD_REQUEST, challenge));
+        }
+        // RFC 6750 §3.1: without a credential there is nothing to say of it.
+        Presented::Nothing => return Some(refused(StatusCode::UNAUTHORIZED, "Bearer")),
+    };
+    if state.registry.knows_key(token) {
+        return None;
+    }
+    let access = state.tokens.open(token, state.clock.now()).map_or(Access::Ended, |verified| {
+        state.registry.access(&verified.client, verified.scope.as_deref(), resource)
+    });
+    match access {
+        Access::Granted => None,
+        Access::Ended => Some(refused(StatusCode::UNAUTHORIZED, INVALID_TOKEN)),
+        Access::BeyondScope => {
+            let challenge = format!(r#"Bearer error="insufficient_scope", scope="{resource}""#);
+            Some(refused(StatusCode::FORBIDDEN, &challenge))
+        }
+    }
+}
+
+enum Presented<'a> {
+    Bearer(&'a str),
+    /// `Token token="…"`, of v1.
+    Token(&'a str),
+    /// Several `Authorization` fields: which of them would count?
+    Several,
+    Nothing,
+}
+
+fn presented(headers: &HeaderMap) -> Presented<'_> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Presented::Nothing };
+    if values.next().is_some() {
+        return Presented::Several;
+    }
+    let Some((scheme, rest)) = value.to_str().ok().and_then(|value| value.split_once(' ')) else {
+        return Presented::Nothing;
+    };
+    let rest = rest.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Presented::Bearer(rest);
+    }
+    if scheme.eq_ignore_ascii_case("token")
+        && let Some(quoted) = rest.strip_prefix("token=")
+    {
+        let key = quoted.strip_prefix('"').and_then(|key| key.strip_suffix('"'));
+        return Presented::Token(key.unwrap_or(quoted));
+    }
+    Presented::Nothing
+}
+
+/// What the API was told to answer to everything.
+fn forced(status: StatusCode) -> Response {
+    match status {
+        StatusCode::UNAUTHORIZED => refused(status, INVALID_TOKEN),
+        StatusCode::FORBIDDEN => refused(status, r#"Bearer error="insufficient_scope""#),
+        _ => empty(status),
+    }
+}
+
+fn refused(status: StatusCode, challenge: &str) -> Response {
+    let mut response = empty(status);
+    if let Ok(challenge) = HeaderValue::from_str(challenge) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+pub(super) fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}

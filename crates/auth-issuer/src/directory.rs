@@ -1,0 +1,225 @@
+//! The state of an issuer in a directory: a snapshot, and a journal of the token requests since.
+//!
+//! A snapshot names its journal. A new one is written beside the old, put in its place by a rename, and begins a new journal,
+//! so that no moment has a snapshot with the journal of another. What a process has written survives its death; a machine that
+//! loses power may lose the last of it, which is good enough for development.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+const SNAPSHOT: &str = "state.json";
+
+/// How long a journal may grow before it is put into a snapshot, in bytes.
+const LONGEST_JOURNAL: u64 = 1024 * 1024;
+
+/// A directory that belongs to this process while it lives.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    path: PathBuf,
+    journal: Option<File>,
+    /// How much is in the journal.
+    length: u64,
+    number: u64,
+    /// Held, not read.
+    _lock: File,
+}
+
+/// What stands in a directory: the snapshot, and the entries of its journal.
+pub(crate) struct Found<S, E> {
+    pub(crate) snapshot: S,
+    pub(crate) entries: Vec<E>,
+}
+
+#[derive(Serialize, serde::Deserialize)]
+struct Envelope<S> {
+    version: u32,
+    journal: u64,
+    state: S,
+}
+
+impl Directory {
+    /// Opens `path`, which is made if it is not there, and reads what stands in it.
+    ///
+    /// The last line of a journal may be cut short, by a process that was killed while it wrote: what it told of was not
+    /// answered, and it is left out.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system, another issuer that has the directory, and files that cannot be read.
+    pub(crate) fn open<S, E>(path: &Path) -> io::Result<(Self, Option<Found<S, E>>)>
+    where
+        S: DeserializeOwned,
+        E: DeserializeOwned,
+    {
+        let mut builder = DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(path)?;
+        let lock = private(
+            &path.join("lock"),
+            OpenOptions::new().write(true).create(true).truncate(false),
+        )?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, "another issuer uses it"));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        let mut directory =
+            Self { path: path.to_owned(), journal: None, length: 0, number: 0, _lock: lock };
+        let bytes = match fs::read(path.join(SNAPSHOT)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((directory, None)),
+            Err(error) => return Err(error),
+        };
+        let envelope: Envelope<S> = serde_json::from_slice(&bytes)?;
+        if envelope.version != 1 {
+            let text = format!("{SNAPSHOT} has the version {}, not 1", envelope.version);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        directory.number = envelope.journal;
+        let entries = directory.entries()?;
+        Ok((directory, Some(Found { snapshot: envelope.state, entries })))
+    }
+
+    /// Writes `state` in the place of what was there.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system; the old state is there then.
+    pub(crate) fn replace(&mut self, state: &impl Serialize) -> io::Result<()> {
+        let number = self.number + 1;
+        let journal =
+            private(&self.journal_path(number), OpenOptions::new().append(true).create(true))?;
+        journal.set_len(0)?;
+        let envelope = Envelope { version: 1, journal: number, state };
+        let new = self.path.join("state.json.new");
+        let mut file = private(&new, OpenOptions::new().write(true).create(true).truncate(true))?;
+        file.write_all(&serde_json::to_vec_pretty(&envelope)?)?;
+        file.sync_all()?;
+        fs::rename(&new, self.path.join(SNAPSHOT))?;
+        // What is left of it is in no snapshot's name any more.
+        let _ = fs::remove_file(self.journal_path(self.number));
+        self.number = number;
+        self.journal = Some(journal);
+        self.length = 0;
+        Ok(())
+    }
+
+    /// Writes one more entry; whether the journal is long enough for a new snapshot.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system; the entry may be there or not.
+    pub(crate) fn append(&mut self, entry: &impl Serialize) -> io::Result<bool> {
+        let mut line = serde_json::to_vec(entry)?;
+        line.push(b'\n');
+        let journal = self.journal.as_mut().ok_or(io::ErrorKind::NotFound)?;
+        journal.write_all(&line)?;
+        self.length += line.len() as u64;
+        Ok(self.length > LONGEST_JOURNAL)
+    }
+
+    fn entries<E: DeserializeOwned>(&self) -> io::Result<Vec<E>> {
+        let file = match File::open(self.journal_path(self.number)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut reader = BufReader::new(file);
+        let mut entries = Vec::new();
+        let mut line = Vec::new();
+        while reader.read_until(b'\n', &mut line)? > 0 {
+            if line.last() != Some(&b'\n') {
+                break;
+            }
+            entries.push(serde_json::from_slice(&line)?);
+            line.clear();
+        }
+        Ok(entries)
+    }
+
+    fn journal_path(&self, number: u64) -> PathBuf {
+        self.path.join(format!("requests-{number}.jsonl"))
+    }
+}
+
+/// Opens a file that nobody else may read.
+fn private(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options.open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(path: &Path) -> (Directory, Option<(String, Vec<u32>)>) {
+        let (directory, found) = Directory::open::<String, u32>(path).unwrap();
+        (directory, found.map(|found| (found.snapshot, found.entries)))
+    }
+
+    #[test]
+    fn what_was_written_is_found_and_a_line_that_was_cut_short_is_left_out() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("a/b");
+        let (mut directory, found) = open(&path);
+        assert_eq!(found, None);
+        directory.replace(&"first").unwrap();
+        directory.append(&1).unwrap();
+        directory.append(&2).unwrap();
+        drop(directory);
+
+        let journal = path.join("requests-1.jsonl");
+        let mut bytes = fs::read(&journal).unwrap();
+        bytes.extend(b"3");
+        fs::write(&journal, bytes).unwrap();
+        let (mut directory, found) = open(&path);
+        assert_eq!(found, Some(("first".to_owned(), vec![1, 2])));
+        directory.replace(&"second").unwrap();
+        assert!(!journal.exists());
+        drop(directory);
+        assert_eq!(open(&path).1, Some(("second".to_owned(), vec![])));
+    }
+
+    #[test]
+    fn a_second_issuer_is_kept_out() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (_first, _) = open(scratch.path());
+        let error = Directory::open::<String, u32>(scratch.path()).map(|_| ()).unwrap_err();
+        assert_eq!(error.to_string(), "another issuer uses it");
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_read_is_an_error_and_no_fresh_start() {
+        let scratch = tempfile::tempdir().unwrap();
+        fs::write(scratch.path().join(SNAPSHOT), "{").unwrap();
+        assert!(Directory::open::<String, u32>(scratch.path()).is_err());
+        fs::write(scratch.path().join(SNAPSHOT), r#"{"version":2,"journal":1,"state":""}"#)
+            .unwrap();
+        let error = Directory::open::<String, u32>(scratch.path()).map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("version 2"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_may_read_it() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("state");
+        let (mut directory, _) = open(&path);
+        directory.replace(&"x").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&path), 0o700);
+        for entry in fs::read_dir(&path).unwrap() {
+            assert_eq!(mode(&entry.unwrap().path()), 0o600);
+        }
+    }
+}
