@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::ops::{Add, Sub};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,21 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// a wall clock that was set forward, so a token whose time is over by the wall clock is then over.
     fn counts_suspended_time(&self) -> bool {
         true
+    }
+}
+
+/// One clock for several: a client and the server that it is tested against.
+impl<C: Clock + ?Sized> Clock for Arc<C> {
+    fn coarse(&self) -> Timestamp {
+        (**self).coarse()
+    }
+
+    fn now(&self) -> Now {
+        (**self).now()
+    }
+
+    fn counts_suspended_time(&self) -> bool {
+        (**self).counts_suspended_time()
     }
 }
 

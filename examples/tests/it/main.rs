@@ -1,0 +1,3 @@
+//! What the pieces promise together.
+
+mod vendor;

@@ -1,0 +1,197 @@
+//! The vendor's page "Using API Credentials", walked from "Create API credentials" to "Revert": each of its points is named beside
+//! what holds it to be true, of the issuer and of our client at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use auth_core::{
+    ApiKey, Authenticator, ClientCredentials, Clock as _, Quota, Routes, SecretSource, Store,
+    TokioClock,
+};
+use auth_issuer::{Issuer, Resource};
+use auth_reqwest::{AuthMiddleware, ReqwestTransport};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::StatusCode;
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use serde_json::{Value, json};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A client of a user's: ours, with a table for both versions of the API.
+struct App {
+    client: ClientWithMiddleware,
+    url: String,
+}
+
+impl App {
+    /// With credentials that are copied from the page, and a key in a file.
+    fn new(
+        issuer: &Issuer,
+        (id, secret): (&str, &str),
+        key: &std::path::Path,
+        clock: &Arc<TokioClock>,
+    ) -> Result<Self> {
+        let credentials = ClientCredentials::new(id, secret)
+            .token_endpoint(issuer.token_endpoint())
+            .audience(issuer.audience());
+        let tokens = Authenticator::builder(credentials)
+            .quota(Quota::per_day(10))
+            .store(Store::memory())
+            .clock(Arc::clone(clock))
+            .transport(ReqwestTransport::new()?)
+            .insecure_loopback(true)
+            .build()?;
+        let url = issuer.url();
+        let key = ApiKey::builder("legacy", SecretSource::file(key)).token().build()?;
+        let routes = Routes::builder()
+            .route(format!("{url}/v1"), key)
+            .route(format!("{url}/v2"), tokens)
+            .insecure_loopback(true)
+            .build()?;
+        let auth = AuthMiddleware::new(routes);
+        let client = auth.client(reqwest::Client::builder().no_proxy())?;
+        let client = ClientBuilder::new(client).with(auth).build();
+        Ok(Self { client, url: url.to_owned() })
+    }
+
+    async fn get(&self, path: &str) -> Result<StatusCode> {
+        Ok(self.client.get(format!("{}{path}", self.url)).send().await?.status())
+    }
+}
+
+/// A request as curl sends it, with nothing of ours in between.
+async fn curl(issuer: &Issuer, path: &str, bearer: &str) -> Result<(StatusCode, Value)> {
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let request = client.get(format!("{}{path}", issuer.url())).bearer_auth(bearer);
+    let response = request.send().await?;
+    let status = response.status();
+    Ok((status, serde_json::from_slice(&response.bytes().await?).unwrap_or(Value::Null)))
+}
+
+fn claims(token: &str) -> Result<Value> {
+    let payload = token.split('.').nth(1).context("a JWT has three parts")?;
+    Ok(serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload)?)?)
+}
+
+// torture: B13
+#[tokio::test]
+async fn the_vendors_page_holds_point_by_point() -> Result<()> {
+    let clock = Arc::new(TokioClock::new());
+    let time = Arc::clone(&clock);
+    let issuer = Issuer::builder().clock(move || time.now().wall.into()).start().await?;
+    let directory = tempfile::tempdir()?;
+    let key_file = directory.path().join("key");
+
+    // Point 10: "Generate" shows a key.
+    let key = issuer.create_api_key()?;
+    std::fs::write(&key_file, &key)?;
+
+    // Point 1: the legacy key opens every endpoint.
+    for resource in Resource::ALL {
+        for version in ["v1", "v2"] {
+            let (status, _) = curl(&issuer, &format!("/{version}/{resource}"), &key).await?;
+            ensure!(status == StatusCode::OK, "{version}/{resource}: {status}");
+        }
+    }
+
+    // Points 5 and 6: "Create API credentials", with two resources ticked; a new row, an id and a secret to copy.
+    let ticked = [Resource::Shipments, Resource::Invoices];
+    let created = issuer.create_credentials("Reports", ticked)?;
+    let row = issuer.credentials().pop().context("no row")?;
+    ensure!((row.name.as_str(), &row.resources[..]) == ("Reports", &ticked[..]));
+    ensure!(row.client_id == created.client_id());
+
+    // Point 7: the exchange, as the page shows it with curl.
+    let raw = reqwest::Client::builder().no_proxy().build()?;
+    let answer = raw
+        .post(issuer.token_endpoint())
+        .json(&json!({
+            "client_id": created.client_id(),
+            "client_secret": created.client_secret(),
+            "audience": issuer.audience(),
+            "grant_type": "client_credentials",
+        }))
+        .send()
+        .await?;
+    ensure!(answer.status() == StatusCode::OK);
+    let answer: Value = answer.json().await?;
+    let token = answer["access_token"].as_str().context("no access_token")?;
+
+    // Point 9: the decoded JWT.
+    let claims = claims(token)?;
+    let id = created.client_id();
+    ensure!(claims["iss"] == issuer.url());
+    ensure!(claims["sub"] == format!("{id}@clients"));
+    ensure!(claims["aud"] == issuer.audience());
+    ensure!(claims["azp"] == id && claims["gty"] == "client-credentials");
+    // Point 4: a finite life, of 24 hours.
+    let (issued, expires) = (claims["iat"].as_u64(), claims["exp"].as_u64());
+    ensure!(expires.zip(issued).is_some_and(|(exp, iat)| exp - iat == 86_400));
+
+    // Point 2: the bearer reaches the endpoints that it has permission for, and no more.
+    for resource in Resource::ALL {
+        let (status, _) = curl(&issuer, &format!("/v2/{resource}"), token).await?;
+        let expected =
+            if ticked.contains(&resource) { StatusCode::OK } else { StatusCode::FORBIDDEN };
+        ensure!(status == expected, "{resource}: {status}");
+    }
+    // Point 3: v1 does not take credentials.
+    let (status, body) = curl(&issuer, "/v1/shipments", token).await?;
+    ensure!(status == StatusCode::UNAUTHORIZED && body["errors"][0]["code"] == "bad_token");
+
+    // Point 8: cached and reused until it expires, by our client: one token request for all of this.
+    let pair = (created.client_id(), created.client_secret());
+    let app = App::new(&issuer, pair, &key_file, &clock)?;
+    let before = issuer.spent();
+    for _ in 0..50 {
+        for path in ["/v2/shipments", "/v2/invoices", "/v1/products"] {
+            ensure!(app.get(path).await? == StatusCode::OK);
+        }
+    }
+    ensure!(issuer.spent() - before == 1);
+    // And what was not ticked is refused, which costs no token request.
+    ensure!(app.get("/v2/documents").await? == StatusCode::FORBIDDEN);
+    ensure!(issuer.spent() - before == 1);
+
+    // Points 4 and 8: once it has expired, it is acquired again.
+    let (status, _) = curl(&issuer, "/v2/shipments", token).await?;
+    ensure!(status == StatusCode::OK);
+    clock.suspend(DAY);
+    let (status, _) = curl(&issuer, "/v2/shipments", token).await?;
+    ensure!(status == StatusCode::UNAUTHORIZED);
+    ensure!(app.get("/v2/shipments").await? == StatusCode::OK);
+    ensure!(issuer.spent() - before == 2);
+
+    // Point 4: ten token requests a day, and no more.
+    let spent = issuer.credentials().pop().context("no row")?.spent;
+    clock.suspend(2 * DAY);
+    let ask = || {
+        raw.post(issuer.token_endpoint()).form(&[
+            ("client_id", pair.0),
+            ("client_secret", pair.1),
+            ("audience", issuer.audience()),
+            ("grant_type", "client_credentials"),
+        ])
+    };
+    for _ in 0..10 {
+        ensure!(ask().send().await?.status() == StatusCode::OK);
+    }
+    ensure!(ask().send().await?.status() == StatusCode::TOO_MANY_REQUESTS);
+    ensure!(issuer.credentials().pop().context("no row")?.spent == spent + 10);
+
+    // Point 10: keys do not expire ...
+    clock.suspend(3650 * DAY);
+    let (status, _) = curl(&issuer, "/v1/shipments", &key).await?;
+    ensure!(status == StatusCode::OK);
+    ensure!(app.get("/v1/shipments").await? == StatusCode::OK);
+    // ... and "Revert" ends the present one. The file has the new one, and no request of our client fails.
+    let new = issuer.revert_api_key()?;
+    std::fs::write(&key_file, &new)?;
+    let (status, body) = curl(&issuer, "/v1/shipments", &key).await?;
+    ensure!(status == StatusCode::UNAUTHORIZED && body["errors"][0]["code"] == "bad_token");
+    ensure!(app.get("/v1/shipments").await? == StatusCode::OK);
+    ensure!(app.get("/v2/shipments").await? == StatusCode::OK);
+    Ok(())
+}
