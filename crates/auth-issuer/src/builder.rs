@@ -15,7 +15,7 @@ use crate::credential::Grant;
 use crate::error::{Kind, StartError};
 use crate::issuer::Issuer;
 use crate::keys::SigningKey;
-use crate::quota::Quota;
+use crate::quota::{PlainQuota, Quota};
 use crate::registry::Registry;
 use crate::resource::Resource;
 use crate::serve::{self, Server};
@@ -64,7 +64,8 @@ pub struct IssuerBuilder {
     audiences: Vec<String>,
     directory: Option<PathBuf>,
     lifetime: Duration,
-    quota: Quota,
+    quota: PlainQuota,
+    quotas: Option<Quota>,
     faults_spend_quota: bool,
     clock: Arc<dyn Clock>,
     address: SocketAddr,
@@ -84,7 +85,8 @@ impl IssuerBuilder {
             audiences: Vec::new(),
             directory: None,
             lifetime: Duration::from_secs(24 * 60 * 60),
-            quota: Quota::default(),
+            quota: PlainQuota::default(),
+            quotas: None,
             faults_spend_quota: true,
             clock: Arc::new(SystemClock),
             address: (Ipv4Addr::LOCALHOST, 0).into(),
@@ -152,18 +154,29 @@ impl IssuerBuilder {
     /// How many token requests each client may make in a [`quota_window`](Self::quota_window).
     pub fn quota(mut self, limit: u32) -> Self {
         self.quota.limit = Some(limit);
+        self.quotas = None;
         self
     }
 
     /// Lets every client make as many token requests as it likes.
     pub fn unlimited_quota(mut self) -> Self {
         self.quota.limit = None;
+        self.quotas = None;
         self
     }
 
     /// How long after it was spent a unit of quota is back.
     pub fn quota_window(mut self, window: Duration) -> Self {
         self.quota.window = window;
+        self.quotas = None;
+        self
+    }
+
+    /// The quota of each client with all that vendors make of it: several windows, calendars, a lag, and other refusals. It
+    /// replaces what [`quota`](Self::quota), [`unlimited_quota`](Self::unlimited_quota) and
+    /// [`quota_window`](Self::quota_window) said before, and each of them replaces it.
+    pub fn quotas(mut self, quota: Quota) -> Self {
+        self.quotas = Some(quota);
         self
     }
 
@@ -224,9 +237,10 @@ impl IssuerBuilder {
             self.audiences.push(url.clone());
         }
         let now = self.clock.now();
+        let quota = self.quotas.unwrap_or_else(|| self.quota.into());
         let registry = match &self.directory {
-            None => Registry::new(self.quota),
-            Some(path) => Registry::open(self.quota, path)
+            None => Registry::new(quota),
+            Some(path) => Registry::open(quota, path)
                 .map_err(|source| Kind::Directory(path.clone(), source))?,
         };
         let kept = registry.ids();
@@ -284,6 +298,7 @@ impl fmt::Debug for IssuerBuilder {
             .field("directory", &self.directory)
             .field("lifetime", &self.lifetime)
             .field("quota", &self.quota)
+            .field("quotas", &self.quotas)
             .field("faults_spend_quota", &self.faults_spend_quota)
             .field("address", &self.address)
             .field("loopback_only", &self.loopback_only)

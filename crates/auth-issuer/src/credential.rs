@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hash::SecretHash;
 use crate::past::{Cause, Held, Outcome, PastRequest};
-use crate::quota::RollingWindow;
+use crate::quota::Spends;
 use crate::resource::Resource;
 
 /// How many token requests are remembered of a credential.
@@ -37,7 +37,7 @@ pub(crate) struct Credential {
     /// The order of the list.
     pub(crate) number: u64,
     pub(crate) secret: SecretHash,
-    pub(crate) spends: RollingWindow,
+    pub(crate) spends: Spends,
     /// How many units it has ever spent.
     pub(crate) spent: u64,
     held: BTreeMap<String, Held>,
@@ -99,7 +99,7 @@ impl Credential {
             created,
             number,
             secret,
-            spends: RollingWindow::default(),
+            spends: Spends::default(),
             spent: 0,
             held: BTreeMap::new(),
             requests: VecDeque::new(),

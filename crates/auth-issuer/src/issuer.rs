@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::counters::Counters;
 use crate::fault::Fault;
+use crate::quota::WindowLeft;
 use crate::record::TokenRequestRecord;
 use crate::serve::Server;
 use crate::state::State;
@@ -104,6 +105,12 @@ impl Issuer {
     #[must_use]
     pub fn last_token_request(&self) -> Option<TokenRequestRecord> {
         self.state.last_token_request()
+    }
+
+    /// What is left of the quota of a client: one entry for each window, in their order; `None` for an unknown client.
+    #[must_use]
+    pub fn quota_left(&self, client_id: &str) -> Option<Vec<WindowLeft>> {
+        self.state.registry.left(client_id, self.state.clock.now())
     }
 
     /// Lets `fault` befall `times` token requests, after those that were ordered before.

@@ -65,7 +65,7 @@ impl Kept {
                 let Some(credential) = self.credentials.get_mut(client) else { return };
                 if request.spent {
                     // It was permitted by the rule of its time. If today's is stricter, the window is full anyhow.
-                    let _ = credential.spends.spend(*quota, request.at);
+                    let _ = credential.spends.spend(quota, request.at);
                 }
                 credential.begun(*request);
             }

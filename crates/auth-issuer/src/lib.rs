@@ -52,7 +52,8 @@
 //!
 //! Every token request that names a known client spends one of that client's units, whatever the answer is; one that is
 //! refused because no unit is left spends none. The units of [`IssuerBuilder::quota`] come back one by one, each a
-//! [`IssuerBuilder::quota_window`] after it was spent.
+//! [`IssuerBuilder::quota_window`] after it was spent. [`IssuerBuilder::quotas`] takes a [`Quota`] of several windows, of
+//! the calendar too, that counts late, spares failures, or refuses in other words.
 //!
 //! # Deployment
 //!
@@ -94,5 +95,6 @@ pub use fault::{Fault, Gate};
 pub use info::{CredentialInfo, NewCredentials};
 pub use issuer::Issuer;
 pub use past::{Cause, Outcome, PastRequest};
+pub use quota::{OverQuota, Quota, Refusal, Spends, Window, WindowLeft};
 pub use record::{ClientAuth, TokenRequestRecord};
 pub use resource::{Resource, UnknownResource};

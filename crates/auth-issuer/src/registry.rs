@@ -14,7 +14,7 @@ use crate::hash::SecretHash;
 use crate::info::{CredentialInfo, NewCredentials};
 use crate::kept::{Entry, Kept, LegacyKey};
 use crate::past::{Held, Outcome, PastRequest};
-use crate::quota::{OverQuota, Quota};
+use crate::quota::{OverAnswer, Quota, QuotaHeaders, WindowLeft, charge};
 use crate::random;
 use crate::resource::Resource;
 
@@ -36,14 +36,15 @@ struct Inner {
 /// A token request that has been charged for.
 pub(crate) struct Begun {
     /// By which to say how it ended; `None` if nobody is registered with its id.
-    number: Option<u64>,
-    pub(crate) spent: Result<(), Uncharged>,
+    pub(crate) number: Option<u64>,
+    /// What the answer says of the quota.
+    pub(crate) spent: Result<QuotaHeaders, Uncharged>,
 }
 
 /// Why a token request was not charged, and gets no token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Uncharged {
-    OverQuota(OverQuota),
+    OverQuota(Box<OverAnswer>),
     /// It could not be written down.
     NotKept,
 }
@@ -82,9 +83,15 @@ impl Registry {
         Ok(Self { quota, inner: Mutex::new(inner) })
     }
 
-    /// The rule by which token requests are counted.
-    pub(crate) fn quota(&self) -> &Quota {
-        &self.quota
+    /// Whether a request that is refused for another reason spends a unit.
+    pub(crate) fn counts_failures(&self) -> bool {
+        self.quota.counts_failures()
+    }
+
+    /// What is left of the quota of `id`; `None` if there is no such credential.
+    pub(crate) fn left(&self, id: &str, now: SystemTime) -> Option<Vec<WindowLeft>> {
+        let inner = self.inner();
+        inner.kept.credentials.get(id).map(|known| known.spends.left(&self.quota, now))
     }
 
     /// Registers a client as a builder was told to: an id that is there already gets this secret and this grant, and keeps
@@ -222,9 +229,12 @@ impl Registry {
     ) -> Begun {
         let mut inner = self.inner();
         let Some(credential) = inner.kept.credentials.get_mut(id) else {
-            return Begun { number: None, spent: Ok(()) };
+            return Begun { number: None, spent: Ok(QuotaHeaders::default()) };
         };
-        let spent = if is_charged { credential.spends.spend(self.quota, now) } else { Ok(()) };
+        let spent = match is_charged {
+            true => charge(&mut credential.spends, &self.quota, now),
+            false => Ok(QuotaHeaders::default()),
+        };
         let request = PastRequest {
             at: now,
             cause: credential.cause(audience, is_revoked, now),
@@ -244,11 +254,11 @@ impl Registry {
     pub(crate) fn end(
         &self,
         id: &str,
-        begun: &Begun,
+        number: Option<u64>,
         outcome: Outcome,
         token: Option<(String, Held)>,
     ) {
-        let Some(number) = begun.number else { return };
+        let Some(number) = number else { return };
         let mut inner = self.inner();
         let entry = Entry::Ended { client: id.to_owned(), number, outcome, token };
         inner.kept.apply(&self.quota, &entry);
@@ -325,5 +335,52 @@ impl Inner {
             Ok(false) => Ok(()),
             Ok(true) | Err(_) => directory.replace(&self.kept),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+    use crate::quota::Window;
+
+    #[test]
+    fn ten_thousand_spends_from_eight_threads_are_counted_exactly() {
+        const LIMIT: u32 = 7_000;
+        let quota = Quota::per_day(LIMIT).and(Window::utc_month(20_000));
+        let scratch = tempfile::tempdir().unwrap();
+        let registry = Registry::open(quota.clone(), scratch.path()).unwrap();
+        registry.register("app", "x", Grant::All, UNIX_EPOCH).unwrap();
+        let (registry, granted) = (Arc::new(registry), Arc::new(AtomicU32::new(0)));
+        let threads: Vec<_> = (0..8_u32)
+            .map(|thread| {
+                let (registry, granted) = (Arc::clone(&registry), Arc::clone(&granted));
+                std::thread::spawn(move || {
+                    for i in 0..1_250 {
+                        // All in one second, and out of order among the threads.
+                        let micros = u64::from(i * 8 + thread) * 100;
+                        let now = UNIX_EPOCH + Duration::from_micros(micros);
+                        let begun = registry.begin("app", "api", true, |_| false, now);
+                        registry.end("app", begun.number, Outcome::Issued, None);
+                        granted.fetch_add(u32::from(begun.spent.is_ok()), Ordering::Relaxed);
+                    }
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(granted.load(Ordering::Relaxed), LIMIT);
+        let count = |registry: &Registry| {
+            let left = registry.left("app", UNIX_EPOCH + Duration::from_secs(1)).unwrap();
+            (left[0].left, left[1].left, registry.spent())
+        };
+        assert_eq!(count(&registry), (0, 20_000 - LIMIT, u64::from(LIMIT)));
+        // And the next process counts the same.
+        drop(registry);
+        assert_eq!(count(&Registry::open(quota, scratch.path()).unwrap()), (0, 13_000, 7_000));
     }
 }

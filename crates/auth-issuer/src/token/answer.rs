@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
 use crate::past::Outcome;
+use crate::quota::{OverAnswer, QuotaHeaders};
 
 /// Why there is no token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +28,6 @@ pub(super) enum Refusal {
     Disabled,
     /// A resource that the credential was not given.
     InvalidScope,
-    /// With the time until a unit is back.
-    OverQuota(Duration),
     Unsigned,
     /// The request could not be written down.
     NotKept,
@@ -43,11 +42,35 @@ struct Issued<'a> {
     scope: Option<&'a str>,
 }
 
-/// The answer that carries a token.
-pub(super) fn issued(token: &str, lifetime: Duration, scope: Option<&str>) -> Response {
+/// The answer that carries a token, and what its client's quota has to say.
+pub(super) fn issued(
+    token: &str,
+    lifetime: Duration,
+    scope: Option<&str>,
+    quota: QuotaHeaders,
+) -> Response {
     let issued =
         Issued { access_token: token, token_type: "Bearer", expires_in: lifetime.as_secs(), scope };
-    json(StatusCode::OK, &issued)
+    let mut response = json(StatusCode::OK, &issued);
+    quota.put(response.headers_mut());
+    response
+}
+
+/// The answer to a request over the quota.
+pub(super) fn over_quota(over: OverAnswer) -> Response {
+    let mut response = match &over.body {
+        Some((error, description)) => {
+            let body = serde_json::json!({ "error": error, "error_description": description });
+            json(over.status, &body)
+        }
+        None => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = over.status;
+            response
+        }
+    };
+    over.put(response.headers_mut());
+    response
 }
 
 impl Refusal {
@@ -55,16 +78,10 @@ impl Refusal {
         let (status, error, description) = self.parts();
         let body = serde_json::json!({ "error": error, "error_description": description });
         let mut response = json(status, &body);
-        match self {
-            Self::InvalidClient { by_header: true } => {
-                // RFC 6749 §5.2: with a challenge of the scheme that the client used.
-                let challenge = HeaderValue::from_static(r#"Basic realm="oauth""#);
-                response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-            }
-            Self::OverQuota(wait) => {
-                response.headers_mut().insert(RETRY_AFTER, whole_seconds(wait).into());
-            }
-            _ => {}
+        if let Self::InvalidClient { by_header: true } = self {
+            // RFC 6749 §5.2: with a challenge of the scheme that the client used.
+            let challenge = HeaderValue::from_static(r#"Basic realm="oauth""#);
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         }
         response
     }
@@ -76,7 +93,6 @@ impl Refusal {
             Self::UnsupportedGrant => Outcome::UnsupportedGrant,
             Self::AccessDenied | Self::Disabled => Outcome::AccessDenied,
             Self::InvalidScope => Outcome::InvalidScope,
-            Self::OverQuota(_) => Outcome::OverQuota,
             Self::Unsigned | Self::NotKept => Outcome::Failed,
         }
     }
@@ -113,9 +129,6 @@ impl Refusal {
                 "invalid_scope",
                 "The credential was not given all of this scope",
             ),
-            Self::OverQuota(_) => {
-                (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Client quota exceeded")
-            }
             Self::NotKept => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "server_error",
@@ -128,11 +141,6 @@ impl Refusal {
     }
 }
 
-/// `Retry-After` counts in whole seconds, and one too few would send the client into the next refusal.
-fn whole_seconds(wait: Duration) -> u64 {
-    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
-}
-
 fn json(status: StatusCode, body: &impl Serialize) -> Response {
     // Strings and numbers under fixed names always serialise.
     let body = serde_json::to_vec(body).unwrap_or_default();
@@ -143,16 +151,4 @@ fn json(status: StatusCode, body: &impl Serialize) -> Response {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wait_is_rounded_up() {
-        assert_eq!(whole_seconds(Duration::from_secs(2)), 2);
-        assert_eq!(whole_seconds(Duration::from_nanos(2_000_000_001)), 3);
-        assert_eq!(whole_seconds(Duration::from_nanos(1)), 1);
-    }
 }

@@ -29,13 +29,15 @@ pub(crate) async fn token(Extract(state): Extract<Arc<State>>, request: Request)
     state.set_last_token_request(request.record());
 
     let fault = state.faults.take();
-    let is_charged = state.charges(fault.as_ref());
+    let asked = check(&state, &request);
+    let is_charged =
+        state.charges(fault.as_ref()) && (asked.is_ok() || state.registry.counts_failures());
     let (id, audience) = (request.client_id.as_deref(), request.audience.as_deref());
     let (id, audience) = (id.unwrap_or_default(), audience.unwrap_or_default());
     let is_revoked = |number| state.tokens.is_revoked(number);
     let begun = state.registry.begin(id, audience, is_charged, is_revoked, state.clock.now());
     let end = |outcome, token| {
-        state.registry.end(id, &begun, outcome, token);
+        state.registry.end(id, begun.number, outcome, token);
         state.tally.ended(outcome);
     };
     if fault.as_ref().is_some_and(Fault::replaces_answer) {
@@ -50,15 +52,24 @@ pub(crate) async fn token(Extract(state): Extract<Arc<State>>, request: Request)
         return response;
     }
 
-    let answer = match begun.spent {
-        Ok(()) => grant(&state, &request),
-        Err(Uncharged::OverQuota(over)) => Err(Refusal::OverQuota(over.retry_after)),
-        Err(Uncharged::NotKept) => Err(Refusal::NotKept),
+    let quota = match begun.spent {
+        Ok(quota) => quota,
+        Err(Uncharged::OverQuota(over)) => {
+            tracing::debug!(client = id, "token request over the quota");
+            end(Outcome::OverQuota, None);
+            return answer::over_quota(*over);
+        }
+        Err(Uncharged::NotKept) => {
+            end(Outcome::Failed, None);
+            return Refusal::NotKept.into_response();
+        }
     };
-    match answer {
+    let minted = asked.and_then(|asked| Ok((asked.mint(&state)?, asked.scope)));
+    match minted {
         Ok((minted, scope)) => {
             end(Outcome::Issued, Some((audience.to_owned(), minted.held)));
-            answer::issued(&minted.token, state.tokens.lifetime(), scope.as_deref())
+            let lifetime = state.tokens.lifetime();
+            answer::issued(&minted.token, lifetime, scope.as_deref(), quota)
         }
         Err(refusal) => {
             tracing::debug!(?refusal, client = request.client_id, "token request refused");
@@ -68,8 +79,22 @@ pub(crate) async fn token(Extract(state): Extract<Arc<State>>, request: Request)
     }
 }
 
-/// The token that `request` is entitled to, and its scope.
-fn grant(state: &State, request: &TokenRequest) -> Result<(Minted, Option<String>), Refusal> {
+/// What a request is entitled to.
+struct Asked<'a> {
+    client: &'a str,
+    audience: &'a str,
+    scope: Option<String>,
+}
+
+impl Asked<'_> {
+    fn mint(&self, state: &State) -> Result<Minted, Refusal> {
+        let (scope, now) = (self.scope.as_deref(), state.clock.now());
+        state.tokens.mint(self.client, self.audience, scope, now).ok_or(Refusal::Unsigned)
+    }
+}
+
+/// Whether `request` is entitled to a token. No clock decides about it, so it is known on arrival.
+fn check<'a>(state: &State, request: &'a TokenRequest) -> Result<Asked<'a>, Refusal> {
     if let Some(problem) = request.problem {
         return Err(problem);
     }
@@ -92,6 +117,5 @@ fn grant(state: &State, request: &TokenRequest) -> Result<(Minted, Option<String
         return Err(Refusal::AccessDenied);
     }
     let scope = grant.scope(request.scope.as_deref()).map_err(|_| Refusal::InvalidScope)?;
-    let minted = state.tokens.mint(id, audience, scope.as_deref(), state.clock.now());
-    Ok((minted.ok_or(Refusal::Unsigned)?, scope))
+    Ok(Asked { client: id, audience, scope })
 }
