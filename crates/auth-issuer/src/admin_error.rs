@@ -2,6 +2,8 @@
 
 use std::{error, fmt, io};
 
+use http::StatusCode;
+
 /// A change of credentials or of the legacy key was refused; nothing has changed.
 #[derive(Debug)]
 pub struct AdminError(Kind);
@@ -34,6 +36,16 @@ impl AdminError {
     #[must_use]
     pub fn is_unknown(&self) -> bool {
         matches!(self.0, Kind::Unknown | Kind::NoKey)
+    }
+
+    /// The status that says it.
+    pub(crate) fn status(&self) -> StatusCode {
+        match &self.0 {
+            Kind::Name => StatusCode::BAD_REQUEST,
+            Kind::Unknown | Kind::NoKey => StatusCode::NOT_FOUND,
+            Kind::NameTaken | Kind::KeyThere => StatusCode::CONFLICT,
+            Kind::Randomness(_) | Kind::Kept(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
     }
 }
 

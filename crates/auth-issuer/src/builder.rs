@@ -15,13 +15,14 @@ use crate::credential::Grant;
 use crate::error::{Kind, StartError};
 use crate::issuer::Issuer;
 use crate::keys::SigningKey;
+use crate::page::csrf::AdminAccess;
 use crate::quota::{PlainQuota, Quota};
 use crate::registry::Registry;
 use crate::resource::Resource;
 use crate::serve::{self, Server};
 use crate::state::State;
 use crate::tokens::Tokens;
-use crate::{api, random, token};
+use crate::{admin_api, api, page, random, token};
 
 impl Issuer {
     /// Starts an issuer with the [defaults of its builder](IssuerBuilder#defaults) on the present tokio runtime.
@@ -267,11 +268,15 @@ impl IssuerBuilder {
             faults: Default::default(),
             faults_spend_quota: self.faults_spend_quota,
             switches: Default::default(),
+            access: AdminAccess::new(address, self.loopback_only)?,
+            once: Default::default(),
             clock: Arc::clone(&self.clock),
         });
         let router = Router::new()
             .route(Issuer::TOKEN_PATH, post(token::token))
             .merge(api::router(&state))
+            .merge(page::router(&state))
+            .merge(admin_api::router(&state))
             .with_state(Arc::clone(&state));
         let server = Server::start(listener, router, self.clock);
         // Of one that was kept from an earlier run there is only the hash of a secret.

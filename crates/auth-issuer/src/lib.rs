@@ -61,6 +61,7 @@
 //! what anybody asks of it. It binds to loopback addresses only, unless [`IssuerBuilder::allow_non_loopback`] is said.
 
 mod admin;
+mod admin_api;
 mod admin_error;
 mod api;
 mod builder;
@@ -75,6 +76,7 @@ mod info;
 mod issuer;
 mod kept;
 mod keys;
+mod page;
 mod past;
 mod quota;
 mod random;

@@ -57,12 +57,15 @@ async fn serve(builder: IssuerBuilder) -> Result<(), String> {
 /// All that a client needs.
 fn greeting(issuer: &Issuer) -> String {
     let (url, endpoint) = (issuer.url(), issuer.token_endpoint());
+    let settings = issuer.settings_url();
     let (id, secret, audience) = (issuer.client_id(), issuer.client_secret(), issuer.audience());
     format!(
         "Issuer:         {url}
 Token endpoint: {endpoint}
 API:            {url}/v2/shipments
 Audience:       {audience}
+Settings:       {settings}
+                (credentials and the API key, in a browser; whoever has this address has all of them)
 Client id:      {id}
 Client secret:  {secret}
                 (made for this run, for development only: it opens nothing else, and is gone on exit)

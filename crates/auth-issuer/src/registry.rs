@@ -14,7 +14,7 @@ use crate::hash::SecretHash;
 use crate::info::{CredentialInfo, NewCredentials};
 use crate::kept::{Entry, Kept, LegacyKey};
 use crate::past::{Held, Outcome, PastRequest};
-use crate::quota::{OverAnswer, Quota, QuotaHeaders, WindowLeft, charge};
+use crate::quota::{OverAnswer, Quota, QuotaHeaders, Standing, WindowLeft, charge};
 use crate::random;
 use crate::resource::Resource;
 
@@ -203,6 +203,15 @@ impl Registry {
     pub(crate) fn credentials(&self) -> Vec<CredentialInfo> {
         let inner = self.inner();
         inner.kept.in_order().into_iter().map(CredentialInfo::of).collect()
+    }
+
+    /// The same, each with how it stands with its quota.
+    pub(crate) fn standings(&self, now: SystemTime) -> Vec<(CredentialInfo, Standing)> {
+        let inner = self.inner();
+        let told = |known: &Credential| {
+            (CredentialInfo::of(known), known.spends.standing(&self.quota, now))
+        };
+        inner.kept.in_order().into_iter().map(told).collect()
     }
 
     /// The ids of all credentials, the oldest first.

@@ -67,6 +67,10 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
+/// Who sent a request: an extension of every one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
 /// A response that is never sent: the connection is closed in its place.
 pub(crate) fn hang_up() -> Response {
     let mut response = Response::new(Body::empty());
@@ -98,8 +102,9 @@ async fn accept(
             _ = &mut stopped => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(connection(stream, router.clone(), Arc::clone(&clock)));
+                Ok((stream, peer)) => {
+                    let (router, clock) = (router.clone(), Arc::clone(&clock));
+                    connections.spawn(connection(stream, Peer(peer), router, clock));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -112,12 +117,13 @@ async fn accept(
     connections.shutdown().await;
 }
 
-async fn connection(stream: TcpStream, router: Router, clock: Arc<dyn Clock>) {
+async fn connection(stream: TcpStream, peer: Peer, router: Router, clock: Arc<dyn Clock>) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY");
     }
     let service = TowerToHyperService::new(router);
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         let answer = hyper::service::Service::call(&service, request);
         let clock = Arc::clone(&clock);
         async move {

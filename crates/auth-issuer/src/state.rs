@@ -7,6 +7,8 @@ use http::StatusCode;
 use crate::clock::Clock;
 use crate::counters::Tally;
 use crate::fault::{Fault, Script};
+use crate::page::csrf::AdminAccess;
+use crate::page::once::Once;
 use crate::record::TokenRequestRecord;
 use crate::registry::Registry;
 use crate::tokens::Tokens;
@@ -21,6 +23,10 @@ pub(crate) struct State {
     pub(crate) faults: Script,
     pub(crate) faults_spend_quota: bool,
     pub(crate) switches: Mutex<Switches>,
+    /// Who may use the settings page and the admin API.
+    pub(crate) access: AdminAccess,
+    /// What the settings page is to show once.
+    pub(crate) once: Once,
 }
 
 /// What changes while the issuer runs and is too small for a file of its own.

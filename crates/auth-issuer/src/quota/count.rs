@@ -61,6 +61,16 @@ pub struct WindowLeft {
     pub resets_in: Duration,
 }
 
+/// How a client stands with the window that is nearest to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// `None` is without limit.
+    pub(crate) limit: Option<u32>,
+    pub(crate) spent: u32,
+    /// When the next unit is back, if one is spent; in a window that is full, when one more is allowed by all of them.
+    pub(crate) next: Option<SystemTime>,
+}
+
 impl Spends {
     /// Spends one unit of each window at `now`.
     ///
@@ -104,6 +114,29 @@ impl Spends {
     pub fn spent_in_window(&self, quota: &Quota, window: &Window, now: SystemTime) -> usize {
         let (spends, at) = self.settled(quota, now);
         spends.counted(window, at)
+    }
+
+    /// How it stands with the window of which the fewest units are left.
+    pub(crate) fn standing(&self, quota: &Quota, now: SystemTime) -> Standing {
+        let (spends, at) = self.settled(quota, now);
+        let left = |window: &Window| {
+            let spent = spends.counted(window, at);
+            (window.limit() as usize).saturating_sub(spent)
+        };
+        let Some(window) = quota.windows().iter().min_by_key(|window| left(window)) else {
+            return Standing { limit: None, spent: 0, next: None };
+        };
+        let counted = spends.counted(window, at);
+        let oldest = spends.seen.iter().rev().take(counted).last();
+        let next = match left(window) {
+            0 => spends.opens(quota, at),
+            _ => oldest.map(|spend| window.back(*spend)),
+        };
+        Standing {
+            limit: Some(window.limit()),
+            spent: u32::try_from(counted).unwrap_or(u32::MAX),
+            next: next.and_then(|next| now.checked_add(next.since(at))),
+        }
     }
 
     /// The same as [`left`](Self::left), right after a spend at the same time.

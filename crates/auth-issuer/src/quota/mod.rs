@@ -9,6 +9,7 @@ mod moment;
 mod rule;
 mod window;
 
+pub(crate) use self::count::Standing;
 pub use self::count::{OverQuota, Spends, WindowLeft};
 pub(crate) use self::headers::{OverAnswer, QuotaHeaders};
 pub(crate) use self::meter::charge;

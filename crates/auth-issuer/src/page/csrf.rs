@@ -1,0 +1,382 @@
+//! Who may use the settings page and the admin API: decided by what a browser says of a request, and by secrets of this
+//! run.
+//!
+//! Any website can make a browser post to a loopback port, and can point its own name at 127.0.0.1. So a request must
+//! come from an address that is let in, name a host that no foreign site can have, carry the session, and, if it changes
+//! something, come from this page and carry the page's own value.
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::header::{COOKIE, HOST, ORIGIN};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderName, StatusCode, Uri};
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+
+use crate::random;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// The secrets of one run, and what is known of the listener.
+pub(crate) struct AdminAccess {
+    /// Opens the admin API, and the page's entrance.
+    token: SecretString,
+    /// What the cookie holds: not the token, since cookies go to every port of a host.
+    session: SecretString,
+    /// What each form carries.
+    csrf: SecretString,
+    bound: SocketAddr,
+    loopback_only: bool,
+}
+
+/// Why a request is not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// The peer is another machine, or nobody knows who.
+    Peer,
+    /// `Host` is missing, malformed, there twice, or a name that a foreign site can have.
+    Host,
+    /// The session's cookie is missing or wrong.
+    NoSession,
+    /// The request does not come from the page itself.
+    CrossSite,
+    /// The form's value is missing or wrong.
+    FormToken,
+}
+
+impl AdminAccess {
+    /// Fresh secrets for an issuer that listens on `bound`.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system has no randomness to give.
+    pub(crate) fn new(bound: SocketAddr, loopback_only: bool) -> Result<Self, getrandom::Error> {
+        let secret = || random::hex::<32>().map(SecretString::from);
+        Ok(Self { token: secret()?, session: secret()?, csrf: secret()?, bound, loopback_only })
+    }
+
+    /// The token of the admin API.
+    pub(crate) fn token(&self) -> &str {
+        self.token.expose_secret()
+    }
+
+    /// Where the page is entered, with the token in it.
+    pub(crate) fn entrance(&self) -> String {
+        format!("{}/settings/api/enter?token={}", self.url(), self.token())
+    }
+
+    /// Where tokens are asked for.
+    pub(crate) fn token_endpoint(&self) -> String {
+        format!("{}/oauth/token", self.url())
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.bound)
+    }
+
+    /// The value that the page's forms carry.
+    pub(crate) fn csrf(&self) -> &str {
+        self.csrf.expose_secret()
+    }
+
+    /// Whether `given` is the admin token; in constant time.
+    pub(crate) fn is_token(&self, given: &str) -> bool {
+        is_same(&self.token, given)
+    }
+
+    /// The `Set-Cookie` of the session (RFC 6265 §4.1). Its name has the port, so that two issuers of one machine do not
+    /// replace each other's.
+    pub(crate) fn session_cookie(&self) -> String {
+        let (name, value) = (self.cookie_name(), self.session.expose_secret());
+        format!("{name}={value}; Path=/settings; HttpOnly; SameSite=Strict")
+    }
+
+    /// Whether the request's address and host are let in; the host, if so.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Peer`] and [`Refused::Host`].
+    pub(crate) fn admit(
+        &self,
+        peer: Option<SocketAddr>,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<Authority, Refused> {
+        let is_near = peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback());
+        if self.loopback_only && !is_near {
+            return Err(Refused::Peer);
+        }
+        let host = host(uri, headers).ok_or(Refused::Host)?;
+        if self.is_own(&host) { Ok(host) } else { Err(Refused::Host) }
+    }
+
+    /// Whether the request carries the session's cookie.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::NoSession`].
+    pub(crate) fn check_session(&self, headers: &HeaderMap) -> Result<(), Refused> {
+        let name = self.cookie_name();
+        let values = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+        // A neighbour on another port can add a cookie of this name, and must not shut the user out with it.
+        let mut pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| {
+            let (key, value) = pair.trim().split_once('=')?;
+            (key == name).then_some(value)
+        });
+        let is_there = pairs.any(|value| is_same(&self.session, value));
+        if is_there { Ok(()) } else { Err(Refused::NoSession) }
+    }
+
+    /// Whether a request that changes something comes from a page of `host`, by the headers that no page can set
+    /// (Fetch, `Origin` and `Sec-Fetch-Site`). One of them must be there, and each that is there must agree.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::CrossSite`].
+    pub(crate) fn check_origin(host: &Authority, headers: &HeaderMap) -> Result<(), Refused> {
+        let own = format!("http://{host}");
+        let origins = headers.get_all(ORIGIN).iter();
+        let sites = headers.get_all(SEC_FETCH_SITE).iter();
+        let mut verdicts = origins
+            .map(|value| value.as_bytes().eq_ignore_ascii_case(own.as_bytes()))
+            // Another port of this host is `same-site`, and none of ours.
+            .chain(sites.map(|value| value.as_bytes() == b"same-origin"))
+            .peekable();
+        if verdicts.peek().is_some() && verdicts.all(|is_own| is_own) {
+            Ok(())
+        } else {
+            Err(Refused::CrossSite)
+        }
+    }
+
+    /// Whether a form carries the page's value.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::FormToken`].
+    pub(crate) fn check_form(&self, given: Option<&str>) -> Result<(), Refused> {
+        let is_own = given.is_some_and(|given| is_same(&self.csrf, given));
+        if is_own { Ok(()) } else { Err(Refused::FormToken) }
+    }
+
+    /// A name that only this machine answers to, or an address of the listener. Names are what rebinding needs; an
+    /// address cannot be pointed elsewhere.
+    fn is_own(&self, host: &Authority) -> bool {
+        let name = host.host();
+        if name.eq_ignore_ascii_case("localhost") {
+            return true;
+        }
+        let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+        bare.parse::<IpAddr>().is_ok_and(|ip| {
+            let bound = self.bound.ip();
+            ip.to_canonical().is_loopback()
+                || ip.to_canonical() == bound.to_canonical()
+                || bound.is_unspecified()
+        })
+    }
+
+    fn cookie_name(&self) -> String {
+        format!("issuer_admin_{}", self.bound.port())
+    }
+}
+
+impl Refused {
+    /// The status that says it.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::Peer | Self::CrossSite | Self::FormToken => StatusCode::FORBIDDEN,
+            // RFC 9110 §15.5.20: this server does not answer for that name.
+            Self::Host => StatusCode::MISDIRECTED_REQUEST,
+            Self::NoSession => StatusCode::UNAUTHORIZED,
+        }
+    }
+
+    /// What a reader can do about it.
+    pub(crate) fn advice(self) -> &'static str {
+        match self {
+            Self::Peer => "This is served to programs on the same machine only.",
+            Self::Host => {
+                "This is served under localhost, 127.0.0.1, or the address that the issuer listens on. Open it by one \
+                 of these."
+            }
+            Self::NoSession => {
+                "Open the address that the program printed when it started. It lets this browser in until the program \
+                 ends."
+            }
+            Self::CrossSite => {
+                "The request did not come from the settings page, so nothing was changed. Open the page and try again."
+            }
+            Self::FormToken => {
+                "The form was not one of this run of the program, so nothing was changed. Reload the page and try \
+                 again."
+            }
+        }
+    }
+}
+
+/// The one host that the request names: in its target, as HTTP/2 and absolute forms have it, or in `Host`. If both are
+/// there they must agree (RFC 9112 §3.2.2, RFC 9113 §8.3.1).
+fn host(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
+    let mut values = headers.get_all(HOST).iter();
+    let in_header = match (values.next(), values.next()) {
+        (Some(value), None) => Some(Authority::try_from(value.as_bytes()).ok()?),
+        (None, _) => None,
+        (Some(_), Some(_)) => return None,
+    };
+    let host = match (uri.authority(), in_header) {
+        (Some(target), Some(header)) if *target != header => return None,
+        (Some(target), _) => target.clone(),
+        (None, header) => header?,
+    };
+    (!host.as_str().contains('@')).then_some(host)
+}
+
+fn is_same(secret: &SecretString, given: &str) -> bool {
+    secret.expose_secret().as_bytes().ct_eq(given.as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(bound: &str, loopback_only: bool) -> AdminAccess {
+        AdminAccess::new(bound.parse().unwrap(), loopback_only).unwrap()
+    }
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
+            .collect()
+    }
+
+    fn admitted(access: &AdminAccess, peer: &str, host: &str) -> Result<String, Refused> {
+        let uri = Uri::from_static("/settings/api");
+        let host = access.admit(Some(peer.parse().unwrap()), &uri, &headers(&[("host", host)]))?;
+        Ok(host.to_string())
+    }
+
+    #[test]
+    fn only_hosts_that_no_foreign_site_can_have_are_served() {
+        let access = access("127.0.0.1:8400", true);
+        let near = "127.0.0.1:50000";
+        for host in ["127.0.0.1:8400", "localhost:8400", "LocalHost", "[::1]:8400", "127.9.9.9"] {
+            assert_eq!(admitted(&access, near, host).as_deref(), Ok(host));
+        }
+        for host in [
+            "evil.example:8400",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "notlocalhost",
+            "192.168.1.7:8400",
+            "user@127.0.0.1:8400",
+            "127.0.0.1:8400@evil.example",
+            "[::1].evil.example",
+            "0.0.0.0",
+            "",
+        ] {
+            assert_eq!(admitted(&access, near, host), Err(Refused::Host), "{host}");
+        }
+        let uri = Uri::from_static("/settings/api");
+        let peer = Some(near.parse().unwrap());
+        assert_eq!(access.admit(peer, &uri, &HeaderMap::new()).err(), Some(Refused::Host));
+        let twice = headers(&[("host", "127.0.0.1:8400"), ("host", "evil.example")]);
+        assert_eq!(access.admit(peer, &uri, &twice).err(), Some(Refused::Host));
+    }
+
+    #[test]
+    fn a_target_with_a_host_counts_and_must_agree_with_the_header() {
+        let access = access("127.0.0.1:8400", true);
+        let peer = Some("127.0.0.1:1".parse().unwrap());
+        let own = Uri::from_static("http://127.0.0.1:8400/settings/api");
+        let foreign = Uri::from_static("http://evil.example/settings/api");
+        let header = headers(&[("host", "127.0.0.1:8400")]);
+        assert!(access.admit(peer, &own, &HeaderMap::new()).is_ok());
+        assert!(access.admit(peer, &own, &header).is_ok());
+        let evil = headers(&[("host", "evil.example")]);
+        for (uri, headers) in [(&foreign, &header), (&own, &evil), (&foreign, &evil)] {
+            assert_eq!(access.admit(peer, uri, headers).err(), Some(Refused::Host));
+        }
+    }
+
+    #[test]
+    fn other_machines_are_let_in_only_if_that_was_allowed() {
+        let closed = access("127.0.0.1:8400", true);
+        let open = access("0.0.0.0:8400", false);
+        for peer in ["192.168.1.9:4", "[2001:db8::1]:4", "[::ffff:192.168.1.9]:4"] {
+            assert_eq!(admitted(&closed, peer, "127.0.0.1"), Err(Refused::Peer));
+            assert!(admitted(&open, peer, "192.168.1.7:8400").is_ok());
+            assert_eq!(admitted(&open, peer, "evil.example:8400"), Err(Refused::Host));
+        }
+        assert!(admitted(&closed, "[::ffff:127.0.0.1]:4", "127.0.0.1").is_ok());
+        let bound = access("192.168.1.7:8400", false);
+        assert!(admitted(&bound, "192.168.1.9:4", "192.168.1.7:8400").is_ok());
+        assert_eq!(admitted(&bound, "192.168.1.9:4", "192.168.1.8"), Err(Refused::Host));
+        let uri = Uri::from_static("/settings/api");
+        let host = headers(&[("host", "127.0.0.1:8400")]);
+        assert_eq!(closed.admit(None, &uri, &host).err(), Some(Refused::Peer));
+    }
+
+    #[test]
+    fn a_change_comes_from_the_page_or_not_at_all() {
+        let host = Authority::from_static("127.0.0.1:8400");
+        let own = ("origin", "http://127.0.0.1:8400");
+        let same = ("sec-fetch-site", "same-origin");
+        for good in [&[own][..], &[same], &[own, same]] {
+            assert_eq!(AdminAccess::check_origin(&host, &headers(good)), Ok(()));
+        }
+        for bad in [
+            &[][..],
+            &[("origin", "null")],
+            &[("origin", "null"), same],
+            &[("origin", "https://127.0.0.1:8400")],
+            &[("origin", "http://127.0.0.1:84000")],
+            &[("origin", "http://127.0.0.1")],
+            &[("origin", "http://evil.example"), same],
+            &[own, ("origin", "http://evil.example")],
+            &[own, ("sec-fetch-site", "same-site")],
+            &[own, ("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "none")],
+        ] {
+            assert_eq!(
+                AdminAccess::check_origin(&host, &headers(bad)),
+                Err(Refused::CrossSite),
+                "{bad:?}"
+            );
+        }
+    }
+
+    // torture: E46
+    #[test]
+    fn each_secret_opens_its_own_door_and_no_other() {
+        let access = access("127.0.0.1:8400", true);
+        let cookie = access.session_cookie();
+        let cookie = cookie.split(';').next().unwrap();
+        let session = |cookie: &str| access.check_session(&headers(&[("cookie", cookie)]));
+        assert_eq!(session(cookie), Ok(()));
+        assert_eq!(session(&format!("a=b; issuer_admin_8400=x; {cookie}")), Ok(()));
+        let name = cookie.split('=').next().unwrap();
+        for wrong in [
+            "",
+            "a=b",
+            name,
+            &format!("{name}="),
+            &cookie[..cookie.len() - 1],
+            &format!("x{cookie}"),
+        ] {
+            assert_eq!(session(wrong), Err(Refused::NoSession), "{wrong}");
+        }
+        assert_eq!(session(&format!("{name}={}", access.token())), Err(Refused::NoSession));
+        assert_eq!(session(&format!("{name}={}", access.csrf())), Err(Refused::NoSession));
+        assert!(access.is_token(access.token()));
+        assert!(!access.is_token(access.csrf()) && !access.is_token(""));
+        assert_eq!(access.check_form(Some(access.csrf())), Ok(()));
+        for wrong in [None, Some(""), Some(access.token()), Some(&access.csrf()[1..])] {
+            assert_eq!(access.check_form(wrong), Err(Refused::FormToken));
+        }
+        let other = self::access("127.0.0.1:8400", true);
+        assert_ne!(access.token(), other.token());
+        assert_ne!(access.session_cookie(), other.session_cookie());
+        assert_ne!(access.csrf(), other.csrf());
+    }
+}

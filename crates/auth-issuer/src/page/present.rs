@@ -1,0 +1,135 @@
+//! Pure: from what the registry tells of a credential to what the page shows of it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::view::{CredentialView, QuotaView, RequestView, SpentView, Status};
+use crate::clock::unix_seconds;
+use crate::info::CredentialInfo;
+use crate::past::PastRequest;
+use crate::quota::Standing;
+
+/// A credential as one row.
+pub(super) fn credential(
+    info: &CredentialInfo,
+    standing: Standing,
+    now: SystemTime,
+) -> CredentialView {
+    CredentialView {
+        id: info.client_id.clone(),
+        name: info.name.clone(),
+        resources: info.resources.iter().map(|resource| resource.title()).collect(),
+        status: if info.is_enabled { Status::Active } else { Status::Disabled },
+        created: date(info.created),
+        quota: quota(&info.requests, standing, now),
+        requests: info.requests.iter().map(request).collect(),
+    }
+}
+
+/// `25 Nov 2026, 10:31 UTC`.
+pub(super) fn date(time: SystemTime) -> String {
+    let Parts { day, clock, .. } = parts(time);
+    format!("{day}, {} UTC", &clock[..5])
+}
+
+fn quota(requests: &[PastRequest], standing: Standing, now: SystemTime) -> QuotaView {
+    // The last ones first, as they are remembered; the dots run the other way.
+    let known = requests.iter().filter(|request| request.spent).take(standing.spent as usize);
+    let mut spends: Vec<SpentView> = known
+        .map(|request| SpentView {
+            at: near(request.at, now),
+            cause: Some(request.cause.to_string()),
+            outcome: outcome(request),
+        })
+        .collect();
+    spends.reverse();
+    QuotaView {
+        limit: standing.limit,
+        spent: standing.spent,
+        spends,
+        next_opens: standing.next.map(|next| format!("{} UTC", near(next, now))),
+    }
+}
+
+fn request(request: &PastRequest) -> RequestView {
+    let Parts { day, clock, .. } = parts(request.at);
+    RequestView {
+        at: format!("{day}, {clock} UTC"),
+        cause: Some(request.cause.to_string()),
+        outcome: outcome(request),
+        spent: request.spent,
+    }
+}
+
+fn outcome(request: &PastRequest) -> String {
+    request.outcome.map_or_else(|| "no answer yet".to_owned(), |outcome| outcome.to_string())
+}
+
+/// `10:31`, and the day before it if that is another one.
+fn near(time: SystemTime, now: SystemTime) -> String {
+    let Parts { day, clock } = parts(time);
+    let clock = &clock[..5];
+    if day == parts(now).day { clock.to_owned() } else { format!("{}, {clock}", &day[..6]) }
+}
+
+struct Parts {
+    /// `25 Nov 2026`.
+    day: String,
+    /// `10:31:07`.
+    clock: String,
+}
+
+fn parts(time: SystemTime) -> Parts {
+    // httpdate panics outside of the years 1970 to 9999.
+    let seconds = unix_seconds(time).min(253_402_300_799);
+    // `Wed, 25 Nov 2026 10:31:07 GMT`, of one length always (RFC 9110 §5.6.7).
+    let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
+    Parts { day: text[5..16].to_owned(), clock: text[17..25].to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::past::{Cause, Outcome};
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    proptest! {
+        #[test]
+        fn no_time_is_too_far_away(seconds in 0_u64..1 << 50, now in 0_u64..1 << 50) {
+            prop_assert!(date(at(seconds)).ends_with(" UTC"));
+            prop_assert!(near(at(seconds), at(now)).ends_with(&date(at(seconds))[13..18]));
+        }
+    }
+
+    #[test]
+    fn the_day_is_told_when_it_is_another_one() {
+        let noon = at(1_795_608_660);
+        assert_eq!(date(noon), "25 Nov 2026, 12:11 UTC");
+        assert_eq!(near(noon, noon + Duration::from_secs(3600)), "12:11");
+        assert_eq!(near(noon, noon + Duration::from_secs(86_400)), "25 Nov, 12:11");
+        assert_eq!(date(UNIX_EPOCH - Duration::from_secs(1)), "01 Jan 1970, 00:00 UTC");
+    }
+
+    #[test]
+    fn the_dots_are_the_last_requests_that_spent_and_run_forward() {
+        let past = |seconds, spent| PastRequest {
+            at: at(seconds),
+            cause: Cause::Start,
+            outcome: Some(Outcome::Issued),
+            spent,
+        };
+        let requests = [past(240, false), past(180, true), past(120, true), past(60, true)];
+        let standing = Standing { limit: Some(10), spent: 2, next: Some(at(300)) };
+        let view = quota(&requests, standing, at(250));
+        let times: Vec<&str> = view.spends.iter().map(|spend| spend.at.as_str()).collect();
+        assert_eq!(times, ["00:02", "00:03"]);
+        assert_eq!(view.next_opens.as_deref(), Some("00:05 UTC"));
+        assert_eq!(request(&past(60, false)).at, "01 Jan 1970, 00:01:00 UTC");
+        let waiting = PastRequest { outcome: None, ..past(60, true) };
+        assert_eq!(request(&waiting).outcome, "no answer yet");
+    }
+}
