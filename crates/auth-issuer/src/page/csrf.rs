@@ -228,7 +228,14 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
         (Some(target), _) => target.clone(),
         (None, header) => header?,
     };
-    (!host.as_str().contains('@')).then_some(host)
+    is_plain(&host).then_some(host)
+}
+
+/// A host and perhaps a port, without the user info and the rest behind a bracket that `Authority` lets pass.
+fn is_plain(host: &Authority) -> bool {
+    host.as_str().strip_prefix(host.host()).is_some_and(|rest| {
+        rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
+    })
 }
 
 fn is_same(secret: &SecretString, given: &str) -> bool {
@@ -272,6 +279,8 @@ mod tests {
             "user@127.0.0.1:8400",
             "127.0.0.1:8400@evil.example",
             "[::1].evil.example",
+            "[::1].evil.example:8400",
+            "127.0.0.1:84000",
             "0.0.0.0",
             "",
         ] {

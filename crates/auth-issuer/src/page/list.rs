@@ -39,7 +39,8 @@ fn row(index: usize, credential: &CredentialView, csrf: &str) -> Markup {
         tbody role="rowgroup" {
             tr.facts role="row" {
                 th.who role="rowheader" scope="row" {
-                    bdi.name { (credential.name) }
+                    // A client that the builder was given has no other name.
+                    @if credential.name != credential.id { bdi.name { (credential.name) } }
                     span.id { code id=(id) { (credential.id) } (copy(&id, "client ID")) }
                 }
                 td role="cell" data-heading="Resources" { (credential.resources.join(", ")) }

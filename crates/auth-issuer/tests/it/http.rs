@@ -18,11 +18,16 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) fn get(path: &str) -> Self {
-        Self { head: format!("GET {path} HTTP/1.1\r\nHost: issuer\r\n"), body: Vec::new() }
+        Self::to("GET", path, "issuer")
     }
 
     pub(crate) fn post(path: &str) -> Self {
-        Self { head: format!("POST {path} HTTP/1.1\r\nHost: issuer\r\n"), body: Vec::new() }
+        Self::to("POST", path, "issuer")
+    }
+
+    /// A request that names this host.
+    pub(crate) fn to(method: &str, path: &str, host: &str) -> Self {
+        Self { head: format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n"), body: Vec::new() }
     }
 
     /// A token request with this body.

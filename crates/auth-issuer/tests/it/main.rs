@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test may panic as a test may")]
 
+mod admin_api;
 mod api;
 mod binary;
 mod credentials;
 mod fault;
 mod http;
+mod page;
 mod quota;
 mod serve;
 mod token;
