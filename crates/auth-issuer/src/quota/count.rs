@@ -127,7 +127,7 @@ impl Spends {
             return Standing { limit: None, spent: 0, next: None };
         };
         let counted = spends.counted(window, at);
-        let oldest = spends.seen.iter().rev().take(counted).last();
+        let oldest = spends.seen.iter().rev().take(counted).next_back();
         let next = match left(window) {
             0 => spends.opens(quota, at),
             _ => oldest.map(|spend| window.back(*spend)),

@@ -221,3 +221,26 @@ fn spends_in_disorder_are_put_in_order_and_strange_ones_refused() {
         assert!(serde_json::from_str::<Spends>(stored).is_err());
     }
 }
+
+#[test]
+fn the_window_that_is_nearest_to_its_end_is_the_one_to_show() {
+    let quota = Quota::per_day(10).and(Window::rolling(2, 60 * SEC));
+    let mut spends = Spends::default();
+    let standing = |spends: &Spends, now| {
+        let Standing { limit, spent, next } = spends.standing(&quota, now);
+        (limit, spent, next)
+    };
+    assert_eq!(standing(&spends, noon()), (Some(2), 0, None));
+    spends.spend(&quota, noon()).unwrap();
+    assert_eq!(standing(&spends, noon()), (Some(2), 1, Some(noon() + 60 * SEC)));
+    for minute in 1..9 {
+        spends.spend(&quota, noon() + 60 * minute * SEC).unwrap();
+    }
+    // One is left of the day, and two of the minute.
+    let later = noon() + 3600 * SEC;
+    assert_eq!(standing(&spends, later), (Some(10), 9, Some(noon() + DAY)));
+    spends.spend(&quota, later).unwrap();
+    assert_eq!(standing(&spends, later), (Some(10), 10, Some(noon() + DAY)));
+    let unlimited = spends.standing(&Quota::unlimited(), later);
+    assert_eq!((unlimited.limit, unlimited.next), (None, None));
+}
