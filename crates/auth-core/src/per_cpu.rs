@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 const MOST: usize = 64;
 
 /// Copies of a value, of which each CPU takes its own (two may share one): for an `Arc` or another handle that every request
-/// clones. Made by [`Authenticator::per_cpu`](crate::Authenticator::per_cpu).
+/// clones. Made by [`Authenticator::per_cpu`](crate::Authenticator::per_cpu), or of any value by
+/// [`PerCpu::for_each_cpu`].
 ///
 /// It is up to the values to keep what they count apart; [`Apart`] does so in an `Arc`.
 #[derive(Clone)]
@@ -29,6 +30,13 @@ impl<T> PerCpu<T> {
     pub(crate) fn new(count: usize, mut make: impl FnMut() -> T) -> Self {
         let Ok(copies) = Self::try_new(count, || Ok::<_, std::convert::Infallible>(make()));
         copies
+    }
+
+    /// One for each CPU of this machine. `make` is told how many there are going to be, so that it can share out what there
+    /// is once.
+    pub fn for_each_cpu(mut make: impl FnMut(usize) -> T) -> Self {
+        let count = one_for_each_cpu().clamp(1, MOST).next_power_of_two();
+        Self::new(count, || make(count))
     }
 
     /// All of them.
@@ -162,6 +170,12 @@ mod tests {
             assert!(header.get().is_sensitive());
             assert_eq!(header.get(), "Bearer abc");
         }
+    }
+
+    #[test]
+    fn each_is_told_how_many_there_are() {
+        let copies = PerCpu::for_each_cpu(|count| count);
+        assert!(copies.iter().all(|count| *count == copies.0.len()));
     }
 
     /// The text is one, and what `Bytes` allocates for each copy is apart from the others.

@@ -135,6 +135,8 @@ mod error;
 mod future;
 mod layer;
 mod replay;
+#[cfg(feature = "server")]
+pub mod server;
 mod service;
 mod shared;
 mod spare;

@@ -1,0 +1,331 @@
+//! What a verified token says.
+
+use std::fmt;
+use std::sync::Arc;
+
+use auth_core::{Apart, Timestamp};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Number;
+
+use super::error::Invalid;
+
+/// The claims of a token (RFC 7519 §4.1, RFC 9068 §2.2) that was verified. Cheap to clone.
+///
+/// Debug shows who the token is for, and no text of it.
+#[derive(Clone)]
+pub struct Claims(Arc<Apart<Inner>>);
+
+struct Inner {
+    issuer: String,
+    subject: Option<String>,
+    audience: Vec<String>,
+    expires_at: Timestamp,
+    not_before: Option<Timestamp>,
+    issued_at: Option<Timestamp>,
+    id: Option<String>,
+    client_id: Option<String>,
+    scopes: Vec<String>,
+    confirmation: Option<Confirmation>,
+    text: Vec<u8>,
+}
+
+/// What a sender has to prove besides having the token (RFC 7800 §3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Confirmation {
+    /// The thumbprint of the key that proofs are signed with (`jkt`, RFC 9449 §6.1).
+    pub jkt: Option<String>,
+    /// The thumbprint of the certificate that connections are made with (`x5t#S256`, RFC 8705 §3.1).
+    pub x5t_s256: Option<String>,
+    /// There is a member that is neither of these. A token that is bound in a way which nobody checks is not a bearer token.
+    pub other: bool,
+}
+
+/// One text, or several.
+#[derive(Default, Deserialize)]
+#[serde(untagged)]
+enum Texts {
+    #[default]
+    None,
+    One(String),
+    Many(Vec<String>),
+}
+
+/// The registered claims. A name that is there twice is an error of the parser's.
+#[derive(Deserialize)]
+struct Registered {
+    #[serde(default)]
+    iss: String,
+    sub: Option<String>,
+    #[serde(default)]
+    aud: Texts,
+    exp: Option<Number>,
+    nbf: Option<Number>,
+    iat: Option<Number>,
+    jti: Option<String>,
+    client_id: Option<String>,
+    azp: Option<String>,
+    #[serde(default)]
+    scope: Texts,
+    #[serde(default)]
+    scp: Texts,
+    #[serde(default)]
+    permissions: Texts,
+    cnf: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+impl Claims {
+    /// Reads the payload of a token; checks their form and nothing else.
+    pub(crate) fn parse(text: Vec<u8>) -> Result<Self, Invalid> {
+        const MALFORMED: Invalid = Invalid::malformed("the claims of the token are malformed");
+
+        let claims: Registered = object(&text).ok_or(MALFORMED)?;
+        let date = |number: Option<Number>| number.map(|n| date(&n).ok_or(MALFORMED)).transpose();
+        let Some(expires_at) = date(claims.exp)? else {
+            return Err(Invalid::malformed("the token has no expiry"));
+        };
+        Ok(Self(Arc::new(Apart(Inner {
+            issuer: claims.iss,
+            subject: claims.sub,
+            audience: claims.aud.whole(),
+            expires_at,
+            not_before: date(claims.nbf)?,
+            issued_at: date(claims.iat)?,
+            id: claims.jti,
+            client_id: claims.client_id.or(claims.azp),
+            scopes: scopes([claims.scope, claims.scp, claims.permissions]),
+            confirmation: claims.cnf.map(Confirmation::of).transpose()?,
+            text,
+        }))))
+    }
+
+    /// Who issued the token (`iss`).
+    pub fn issuer(&self) -> &str {
+        &self.0.0.issuer
+    }
+
+    /// Whom it is about (`sub`): for a client's own token usually the client.
+    pub fn subject(&self) -> Option<&str> {
+        self.0.0.subject.as_deref()
+    }
+
+    /// Whom it is for (`aud`).
+    pub fn audience(&self) -> &[String] {
+        &self.0.0.audience
+    }
+
+    /// When it ends (`exp`).
+    pub fn expires_at(&self) -> Timestamp {
+        self.0.0.expires_at
+    }
+
+    /// When it begins (`nbf`).
+    pub fn not_before(&self) -> Option<Timestamp> {
+        self.0.0.not_before
+    }
+
+    /// When it was issued (`iat`).
+    pub fn issued_at(&self) -> Option<Timestamp> {
+        self.0.0.issued_at
+    }
+
+    /// Its own name (`jti`).
+    pub fn id(&self) -> Option<&str> {
+        self.0.0.id.as_deref()
+    }
+
+    /// The client that it was issued to: `client_id` (RFC 9068 §2.2), or else `azp`, as some issuers have it.
+    pub fn client_id(&self) -> Option<&str> {
+        self.0.0.client_id.as_deref()
+    }
+
+    /// What it allows: `scope` (RFC 9068 §2.2.3), and the arrays `scp` and `permissions` of some issuers.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.0.0.scopes.iter().map(String::as_str)
+    }
+
+    /// Whether it allows `scope`. Compared exactly (RFC 6749 §3.3).
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.0.0.scopes.iter().any(|has| has == scope)
+    }
+
+    /// What its sender has to prove (`cnf`, RFC 7800 §3.1). A token that has one is no bearer token.
+    pub fn confirmation(&self) -> Option<&Confirmation> {
+        self.0.0.confirmation.as_ref()
+    }
+
+    /// All claims as a type of your own.
+    pub fn get<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_slice(&self.0.0.text)
+    }
+}
+
+impl fmt::Debug for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claims")
+            .field("issuer", &self.0.0.issuer)
+            .field("subject", &self.0.0.subject)
+            .field("client_id", &self.0.0.client_id)
+            .field("scopes", &self.0.0.scopes)
+            .field("expires_at", &self.0.0.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Confirmation {
+    fn of(members: serde_json::Map<String, serde_json::Value>) -> Result<Self, Invalid> {
+        let mut confirmation = Self { jkt: None, x5t_s256: None, other: false };
+        for (name, value) in members {
+            let known = match name.as_str() {
+                "jkt" => &mut confirmation.jkt,
+                "x5t#S256" => &mut confirmation.x5t_s256,
+                _ => {
+                    confirmation.other = true;
+                    continue;
+                }
+            };
+            let serde_json::Value::String(text) = value else {
+                return Err(Invalid::malformed("the confirmation of the token is malformed"));
+            };
+            *known = Some(text);
+        }
+        Ok(confirmation)
+    }
+}
+
+impl Texts {
+    fn whole(self) -> Vec<String> {
+        match self {
+            Self::None => Vec::new(),
+            Self::One(text) => vec![text],
+            Self::Many(texts) => texts,
+        }
+    }
+}
+
+fn scopes(claims: [Texts; 3]) -> Vec<String> {
+    let mut scopes: Vec<String> = Vec::new();
+    let mut add = |text: &str| {
+        if !text.is_empty() && !scopes.iter().any(|has| has == text) {
+            scopes.push(text.to_owned());
+        }
+    };
+    for claim in claims {
+        match claim {
+            Texts::None => {}
+            Texts::One(text) => text.split(' ').for_each(&mut add),
+            Texts::Many(texts) => texts.iter().for_each(|text| add(text)),
+        }
+    }
+    scopes
+}
+
+/// A `NumericDate`, which may have a fraction (RFC 7519 §2).
+fn date(number: &Number) -> Option<Timestamp> {
+    if let Some(seconds) = number.as_i64() {
+        return Some(Timestamp::from_secs(seconds));
+    }
+    // Saturates, as the timestamp itself does.
+    let seconds = number.as_f64().filter(|seconds| seconds.is_finite())?;
+    Some(Timestamp::from_millis((seconds * 1000.0).floor() as i64))
+}
+
+/// A JSON object as `T`, which serde would read from an array as well.
+pub(crate) fn object<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Option<T> {
+    text.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(text).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::server::error::Reason;
+
+    fn parse(text: &str) -> Result<Claims, Invalid> {
+        Claims::parse(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn the_registered_claims_are_read_in_every_form_they_have() {
+        let claims = parse(
+            r#"{"iss":"https://i.example/","sub":"c@clients","aud":["a","b"],"exp":1767225600.5,"nbf":1,"iat":2,
+                "jti":"j","azp":"c","scope":" read  write","scp":["write","admin"],"permissions":["p:1"],
+                "cnf":{"jkt":"t","x5t#S256":"x"},"tenant":7}"#,
+        )
+        .unwrap();
+        assert_eq!((claims.issuer(), claims.subject()), ("https://i.example/", Some("c@clients")));
+        assert_eq!(claims.audience(), ["a", "b"]);
+        assert_eq!(claims.expires_at().as_millis(), 1_767_225_600_500);
+        assert_eq!(claims.not_before(), Some(Timestamp::from_secs(1)));
+        assert_eq!(claims.issued_at(), Some(Timestamp::from_secs(2)));
+        assert_eq!((claims.id(), claims.client_id()), (Some("j"), Some("c")));
+        assert_eq!(claims.scopes().collect::<Vec<_>>(), ["read", "write", "admin", "p:1"]);
+        assert!(claims.has_scope("admin") && !claims.has_scope("adm") && !claims.has_scope(""));
+        let confirmation = claims.confirmation().unwrap();
+        assert_eq!(confirmation.jkt.as_deref(), Some("t"));
+        assert_eq!((confirmation.x5t_s256.as_deref(), confirmation.other), (Some("x"), false));
+
+        #[derive(Deserialize)]
+        struct Own {
+            tenant: u32,
+        }
+        assert_eq!(claims.get::<Own>().unwrap().tenant, 7);
+        assert!(claims.get::<Vec<u8>>().is_err());
+
+        let one =
+            parse(r#"{"aud":"a","exp":1,"client_id":"x","azp":"y","cnf":{"kid":"k"}}"#).unwrap();
+        assert_eq!((one.audience(), one.client_id()), (&["a".to_owned()][..], Some("x")));
+        assert!(one.confirmation().unwrap().other);
+    }
+
+    // torture: D28, D31
+    #[test]
+    fn claims_of_the_wrong_type_or_twice_are_malformed_and_not_absent() {
+        let bad = [
+            "",
+            "[]",
+            "null",
+            r#"["i",null,"a",1]"#,
+            r#"{"exp":"1"}"#,
+            r#"{"exp":[1]}"#,
+            r#"{"exp":null}"#,
+            r#"{"iss":"i"}"#,
+            r#"{"exp":1e999}"#,
+            r#"{"exp":1,"nbf":"2"}"#,
+            r#"{"exp":1,"iat":true}"#,
+            r#"{"exp":1,"iss":7}"#,
+            r#"{"exp":1,"aud":{"a":1}}"#,
+            r#"{"exp":1,"aud":["a",1]}"#,
+            r#"{"exp":1,"cnf":"x"}"#,
+            r#"{"exp":1,"cnf":{"jkt":5}}"#,
+            r#"{"exp":1,"exp":2}"#,
+            r#"{"exp":1,"iss":"a","iss":"b"}"#,
+            r#"{"exp":1} x"#,
+        ];
+        for text in bad {
+            assert_eq!(parse(text).expect_err(text).reason(), Reason::Malformed);
+        }
+        for (text, millis) in [("18446744073709551615", i64::MAX), ("-1e300", i64::MIN)] {
+            let claims = parse(&format!(r#"{{"exp":{text}}}"#)).unwrap();
+            assert_eq!(claims.expires_at().as_millis(), millis);
+        }
+    }
+
+    // torture: E43
+    #[test]
+    fn debug_has_no_text_of_the_token() {
+        let claims = parse(r#"{"exp":1,"jti":"canary","secret":"canary","sub":"s"}"#).unwrap();
+        let shown = format!("{claims:?}");
+        assert!(!shown.contains("canary") && shown.contains('s'), "{shown}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_claims_panic(text in "\\PC*", number in any::<f64>()) {
+            let _ = parse(&text);
+            let _ = parse(&format!(r#"{{"exp":{number},"aud":["{number}"]}}"#));
+        }
+    }
+}

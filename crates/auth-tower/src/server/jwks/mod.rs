@@ -1,0 +1,154 @@
+//! Where the public keys of an issuer come from, and how they are kept (RFC 7517 §5).
+
+mod document;
+mod pace;
+mod source;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use auth_core::{Clock, Transport};
+use jsonwebtoken::jwk::JwkSet;
+
+use self::source::Remote;
+pub(crate) use self::source::Source;
+use super::error::ConfigError;
+use super::keys;
+
+/// Where the public keys of an issuer come from.
+///
+/// Keys of an unknown type or for another use are left out, as are symmetric keys (`oct`) and RSA keys under 2048 bits.
+///
+/// # From a URL
+///
+/// The set is fetched when the first token comes, and kept. When it is old it is fetched anew in the background, while requests go
+/// on with the keys at hand; they do so for as long as the endpoint is down. A token that names an unknown key has the set fetched at once,
+/// since issuers rotate their keys; but never more often than once in an interval, however many such tokens come and however many
+/// wait. A key that has left the set opens nothing any more.
+///
+/// # Defaults
+///
+/// Fresh for 10 minutes, or as `Cache-Control: max-age` says, within 1 minute and 24 hours; one fetch in 10 seconds, after failures less and
+/// less up to one a minute; 5 seconds for the answer; https only.
+#[derive(Clone)]
+pub struct Jwks(Place);
+
+#[derive(Clone)]
+enum Place {
+    /// The JSON text of a set.
+    Text(Vec<u8>),
+    Url(Url),
+}
+
+#[derive(Clone)]
+struct Url {
+    url: String,
+    transport: Arc<dyn Transport>,
+    fresh_for: Duration,
+    fetch_interval: Duration,
+    timeout: Duration,
+    insecure_loopback: bool,
+}
+
+impl Jwks {
+    /// These keys and no others.
+    pub fn fixed(set: &JwkSet) -> Self {
+        // An empty text is no key set, which is found when it is used.
+        Self(Place::Text(serde_json::to_vec(set).unwrap_or_default()))
+    }
+
+    /// The keys in a JSON text, and no others.
+    pub fn from_json(text: &str) -> Self {
+        Self(Place::Text(text.as_bytes().to_vec()))
+    }
+
+    /// Whatever keys the issuer publishes at `url` (`jwks_uri` in its metadata, RFC 8414 §2).
+    pub fn url(url: impl Into<String>, transport: impl Transport) -> Self {
+        Self(Place::Url(Url {
+            url: url.into(),
+            transport: Arc::new(transport),
+            fresh_for: Duration::from_secs(10 * 60),
+            fetch_interval: Duration::from_secs(10),
+            timeout: Duration::from_secs(5),
+            insecure_loopback: false,
+        }))
+    }
+
+    /// How long a set counts as fresh whose answer does not say so. No matter for keys that are not fetched.
+    #[must_use]
+    pub fn fresh_for(self, lifetime: Duration) -> Self {
+        self.with(|url| url.fresh_for = lifetime)
+    }
+
+    /// How far apart fetches are at least. No matter for keys that are not fetched.
+    #[must_use]
+    pub fn fetch_interval(self, interval: Duration) -> Self {
+        self.with(|url| url.fetch_interval = interval)
+    }
+
+    /// How long a fetch may take, and a request that has to wait for it. No matter for keys that are not fetched.
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.with(|url| url.timeout = timeout)
+    }
+
+    /// Allows plain http for a server on loopback.
+    #[must_use]
+    pub fn insecure_loopback(self, allowed: bool) -> Self {
+        self.with(|url| url.insecure_loopback = allowed)
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Url)) -> Self {
+        if let Place::Url(url) = &mut self.0 {
+            change(url);
+        }
+        self
+    }
+
+    /// Checked, and ready to be asked.
+    pub(crate) fn source(self, clock: Arc<dyn Clock>) -> Result<Source, ConfigError> {
+        let fail = |problem| Err(ConfigError::new("jwks", problem));
+        match self.0 {
+            Place::Text(text) => match keys::parse(&text) {
+                None => fail("is no key set (RFC 7517 §5)"),
+                Some(keys) if keys.is_empty() => fail("has no key that can be used"),
+                Some(keys) => Ok(Source::fixed(keys)),
+            },
+            Place::Url(url) => {
+                let uri = document::check(&url.url, url.insecure_loopback)?;
+                if url.fetch_interval < Duration::from_secs(1) {
+                    return fail(
+                        "has a fetch interval below 1 s: a flood of forged tokens would reach the issuer",
+                    );
+                }
+                if url.timeout.is_zero() {
+                    return fail("has a timeout of 0, in which no answer can come");
+                }
+                Ok(Source::remote(Remote {
+                    uri,
+                    transport: url.transport,
+                    clock,
+                    fresh_for: url.fresh_for,
+                    interval: url.fetch_interval,
+                    timeout: url.timeout,
+                }))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Jwks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Place::Text(_) => f.write_str("Jwks(fixed)"),
+            Place::Url(url) => f
+                .debug_struct("Jwks")
+                .field("url", &url.url)
+                .field("fresh_for", &url.fresh_for)
+                .field("fetch_interval", &url.fetch_interval)
+                .field("timeout", &url.timeout)
+                .finish_non_exhaustive(),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Pure: when the key set is asked for.
+
+use std::time::Duration;
+
+/// The longest pause after failures, unless the interval itself is longer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// What has been asked, and what may be. Times are milliseconds of the boot clock.
+#[derive(Debug)]
+pub(super) struct Pace {
+    interval: u64,
+    /// After this long a flight has been lost with its runtime, and another may begin.
+    lost_after: u64,
+    /// Before this nothing is asked.
+    next: u64,
+    fresh_until: u64,
+    failures: u32,
+    flying_since: Option<u64>,
+    /// The number of the last flight.
+    epoch: u64,
+}
+
+/// What follows from a wish for other keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Send, as the flight of this number.
+    Fly(u64),
+    /// The flight of this number is under way.
+    Join(u64),
+    /// Not before so long.
+    Paced(Duration),
+}
+
+impl Pace {
+    pub(super) fn new(interval: Duration, deadline: Duration) -> Self {
+        let interval = millis(interval);
+        let lost_after = millis(deadline).saturating_mul(2).max(interval);
+        Self {
+            interval,
+            lost_after,
+            next: 0,
+            fresh_until: 0,
+            failures: 0,
+            flying_since: None,
+            epoch: 0,
+        }
+    }
+
+    pub(super) fn ask(&mut self, now: u64) -> Asked {
+        match self.flying_since {
+            Some(since) if now < since.saturating_add(self.lost_after) => Asked::Join(self.epoch),
+            // A lost flight began at least one interval ago.
+            None if now < self.next => Asked::Paced(Duration::from_millis(self.next - now)),
+            _ => {
+                self.epoch += 1;
+                self.flying_since = Some(now);
+                self.next = now.saturating_add(self.interval);
+                Asked::Fly(self.epoch)
+            }
+        }
+    }
+
+    /// Whether `ask` would have anything but a pause.
+    pub(super) fn allows(&self, now: u64) -> bool {
+        self.flying_since.is_some() || now >= self.next
+    }
+
+    /// Whether the keys are old, and something may be done about it.
+    pub(super) fn is_due(&self, now: u64) -> bool {
+        now >= self.look_at()
+    }
+
+    /// When the keys are to be looked after next.
+    pub(super) fn look_at(&self) -> u64 {
+        match self.flying_since {
+            Some(since) => since.saturating_add(self.lost_after),
+            None => self.fresh_until.max(self.next),
+        }
+    }
+
+    /// The flight `epoch` has brought keys, or not. `false` if it had been given up for lost: what it brings is older than what
+    /// another may have brought since.
+    pub(super) fn landed(&mut self, epoch: u64, now: u64, lifetime: Option<Duration>) -> bool {
+        if self.flying_since.is_none() || epoch != self.epoch {
+            return false;
+        }
+        self.flying_since = None;
+        match lifetime {
+            Some(lifetime) => {
+                self.failures = 0;
+                self.fresh_until = now.saturating_add(millis(lifetime));
+            }
+            None => {
+                let doublings = self.failures.min(16);
+                let longest = millis(LONGEST_PAUSE).max(self.interval);
+                let pause = self.interval.saturating_mul(1 << doublings).min(longest);
+                self.failures = self.failures.saturating_add(1);
+                self.next = self.next.max(now.saturating_add(pause));
+            }
+        }
+        true
+    }
+
+    /// What to tell those who come for nothing: whole seconds, at least one.
+    pub(super) fn retry_after(&self, now: u64) -> Duration {
+        let left = if self.flying_since.is_some() { 0 } else { self.next.saturating_sub(now) };
+        Duration::from_secs(left.div_ceil(1000).max(1))
+    }
+}
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn pace() -> Pace {
+        Pace::new(Duration::from_secs(10), Duration::from_secs(5))
+    }
+
+    #[test]
+    fn one_flight_in_an_interval_and_the_others_join_it_or_wait() {
+        let mut pace = pace();
+        assert!(pace.is_due(0));
+        assert_eq!(pace.ask(1000), Asked::Fly(1));
+        assert_eq!(pace.ask(1001), Asked::Join(1));
+        assert!(!pace.is_due(1001));
+        assert!(pace.landed(1, 2000, Some(Duration::from_secs(600))));
+        assert_eq!(pace.ask(10_999), Asked::Paced(Duration::from_millis(1)));
+        assert!(!pace.is_due(601_999) && pace.is_due(602_000));
+        assert_eq!(pace.ask(11_000), Asked::Fly(2));
+    }
+
+    #[test]
+    fn failures_double_the_pause_up_to_a_minute() {
+        let mut pace = pace();
+        let mut now = 0;
+        let mut pauses = Vec::new();
+        for epoch in 1..=6 {
+            assert_eq!(pace.ask(now), Asked::Fly(epoch));
+            assert!(pace.landed(epoch, now, None));
+            let Asked::Paced(pause) = pace.ask(now) else { panic!("no pause") };
+            assert_eq!(pace.retry_after(now), pause);
+            pauses.push(pause.as_secs());
+            now += millis(pause);
+        }
+        assert_eq!(pauses, [10, 20, 40, 60, 60, 60]);
+        assert_eq!(pace.ask(now), Asked::Fly(7));
+        assert!(pace.landed(7, now, Some(Duration::ZERO)));
+        assert_eq!(pace.ask(now), Asked::Paced(Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn a_lost_flight_makes_room_for_another_and_lands_in_vain() {
+        let mut pace = pace();
+        assert_eq!(pace.ask(0), Asked::Fly(1));
+        assert_eq!(pace.ask(9_999), Asked::Join(1));
+        assert!(pace.is_due(10_000));
+        assert_eq!(pace.ask(10_000), Asked::Fly(2));
+        assert!(!pace.landed(1, 10_001, Some(Duration::ZERO)));
+        assert!(pace.landed(2, 10_002, Some(Duration::ZERO)));
+        assert!(!pace.landed(2, 10_003, Some(Duration::ZERO)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_two_flights_begin_within_one_interval(
+            steps in prop::collection::vec((0u64..40_000, any::<bool>(), any::<bool>()), 1..200),
+        ) {
+            let mut pace = pace();
+            let (mut now, mut last, mut flying, mut flights) = (0, None, None, 0);
+            for (step, lands, well) in steps {
+                now += step;
+                if let Asked::Fly(epoch) = pace.ask(now) {
+                    if let Some(last) = last {
+                        prop_assert!(now - last >= 10_000);
+                    }
+                    (last, flying) = (Some(now), Some(epoch));
+                    flights += 1;
+                }
+                if lands && let Some(epoch) = flying.take() {
+                    pace.landed(epoch, now, well.then_some(Duration::from_secs(600)));
+                }
+            }
+            prop_assert!(flights > 0);
+        }
+
+        #[test]
+        fn no_time_overflows(now in any::<u64>(), interval in any::<u64>(), lifetime in any::<u64>()) {
+            let mut pace = Pace::new(Duration::from_secs(interval), Duration::from_secs(lifetime));
+            for well in [true, false, true] {
+                if let Asked::Fly(epoch) = pace.ask(now) {
+                    pace.landed(epoch, now, well.then_some(Duration::from_secs(lifetime)));
+                }
+                let _ = (pace.look_at(), pace.retry_after(now), pace.allows(now));
+            }
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! What makes claims out of a token: every check, in order, with the keys and the time at hand.
+
+mod header;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use auth_core::{Clock, Now, SystemClock, Timestamp};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
+
+use self::header::Header;
+use super::algorithm::Algorithm;
+use super::cache::{Cache, Digest};
+use super::claims::Claims;
+use super::error::{ConfigError, Invalid, Reason, Rejected};
+use super::jwks::{Jwks, Source};
+use super::keys::Verdict;
+use super::provider;
+
+/// The longest token that is read at all.
+const LONGEST_TOKEN: usize = 16 * 1024;
+
+/// How often one request may look again with other keys: they can change twice while it looks, and hardly more often.
+const MOST_ROUNDS: usize = 2;
+
+/// Whether a token was revoked.
+pub(crate) type Revoked = dyn Fn(&Claims) -> bool + Send + Sync;
+
+/// What a verifier is made of.
+pub(crate) struct VerifierSettings {
+    /// Where the keys are. All issuers sign with keys of this one set, so it must be trusted with the name of each.
+    pub(crate) jwks: Jwks,
+    /// Whose tokens are taken (`iss`), compared exactly. At least one.
+    pub(crate) issuers: Vec<String>,
+    /// What this API is called in tokens (`aud`). At least one; a token has to name one of them.
+    pub(crate) audiences: Vec<String>,
+    /// How tokens may be signed. At least one.
+    pub(crate) algorithms: Vec<Algorithm>,
+    /// How far the issuer's clock and this one may be apart.
+    pub(crate) leeway: Duration,
+    /// Whether only tokens are taken whose `typ` is `at+jwt` (RFC 9068 §4).
+    pub(crate) only_at_jwt: bool,
+    /// How many verified tokens are remembered; 0 for none.
+    pub(crate) remembered: usize,
+    /// Asked for every request, those with a remembered token too.
+    pub(crate) revoked: Option<Arc<Revoked>>,
+    /// What time it is.
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl VerifierSettings {
+    /// With the defaults, and without issuers, audiences and algorithms.
+    pub(crate) fn new(jwks: Jwks) -> Self {
+        Self {
+            jwks,
+            issuers: Vec::new(),
+            audiences: Vec::new(),
+            algorithms: Vec::new(),
+            leeway: Duration::from_secs(60),
+            only_at_jwt: false,
+            remembered: 4096,
+            revoked: None,
+            clock: Arc::new(SystemClock::default()),
+        }
+    }
+}
+
+/// Verifies tokens.
+pub(crate) struct Verifier {
+    source: Source,
+    cache: Cache,
+    issuers: Vec<String>,
+    audiences: Vec<String>,
+    algorithms: Vec<Algorithm>,
+    leeway: Duration,
+    only_at_jwt: bool,
+    revoked: Option<Arc<Revoked>>,
+    clock: Arc<dyn Clock>,
+}
+
+/// How far a token gets with the keys at hand.
+enum Step {
+    Done(Result<Claims, Invalid>),
+    /// It opens nothing, unless there are other keys than those of this generation (0 for none).
+    Otherwise(Invalid, u64),
+}
+
+impl Verifier {
+    /// Checks the settings. Nothing is fetched.
+    pub(crate) fn new(settings: VerifierSettings) -> Result<Self, ConfigError> {
+        let empty = |field, texts: &[String]| match texts {
+            [] => Err(ConfigError::new(field, "are none: name at least one")),
+            texts if texts.iter().any(String::is_empty) => {
+                Err(ConfigError::new(field, "have an empty one among them"))
+            }
+            _ => Ok(()),
+        };
+        empty("issuers", &settings.issuers)?;
+        empty("audiences", &settings.audiences)?;
+        if settings.algorithms.is_empty() {
+            return Err(ConfigError::new("algorithms", "are none: name at least one"));
+        }
+        let source = settings.jwks.source(settings.clock.clone())?;
+        provider::check(&settings.algorithms)?;
+        Ok(Self {
+            source,
+            cache: Cache::new(settings.remembered),
+            issuers: settings.issuers,
+            audiences: settings.audiences,
+            algorithms: settings.algorithms,
+            leeway: settings.leeway,
+            only_at_jwt: settings.only_at_jwt,
+            revoked: settings.revoked,
+            clock: settings.clock,
+        })
+    }
+
+    /// What can be said of `token` at once; `None` if it takes other keys, which [`verify`](Self::verify) waits for.
+    pub(crate) fn cached(&self, token: &str) -> Option<Result<Claims, Invalid>> {
+        let now = self.clock.now();
+        match self.step(token, now) {
+            Step::Done(result) => Some(result),
+            // Without any keys it is not for this token to say what is wrong.
+            Step::Otherwise(_, 0) => None,
+            Step::Otherwise(_, seen) if self.source.may_have_others(seen, now) => None,
+            Step::Otherwise(invalid, _) => Some(Err(invalid)),
+        }
+    }
+
+    /// What can be said of `token`, other keys awaited if it takes some. Cancel safe.
+    pub(crate) async fn verify(&self, token: &str) -> Result<Claims, Rejected> {
+        let mut rounds = 0;
+        loop {
+            let now = self.clock.now();
+            let (invalid, seen) = match self.step(token, now) {
+                Step::Done(result) => return result.map_err(Rejected::Invalid),
+                Step::Otherwise(invalid, seen) => (invalid, seen),
+            };
+            let others = rounds < MOST_ROUNDS && self.source.others(seen, now).await;
+            rounds += 1;
+            if !others {
+                return Err(match seen {
+                    0 => {
+                        let retry_after = self.source.retry_after(self.clock.now());
+                        Rejected::Unavailable { retry_after }
+                    }
+                    _ => Rejected::Invalid(invalid),
+                });
+            }
+        }
+    }
+
+    fn step(&self, token: &str, now: Now) -> Step {
+        if token.len() > LONGEST_TOKEN {
+            return Step::Done(Err(Reason::TooLong.into()));
+        }
+        self.source.look_after(now);
+        let keys = self.source.current();
+        let generation = keys.as_ref().map_or(0, |keys| keys.generation());
+        let digest: Digest = Sha256::digest(token).into();
+        if let Some(claims) = self.cache.get(&digest, generation) {
+            return Step::Done(self.still(claims, now.wall));
+        }
+        let parts = match Parts::of(token).and_then(|parts| {
+            let header = Header::parse(parts.header)?;
+            Ok((parts, header.allowed(&self.algorithms, self.only_at_jwt)?, header))
+        }) {
+            Ok(parts) => parts,
+            Err(invalid) => return Step::Done(Err(invalid)),
+        };
+        let (parts, algorithm, header) = parts;
+        let Some(keys) = &*keys else {
+            return Step::Otherwise(Reason::UnknownKey.into(), 0);
+        };
+        let kid = header.kid.as_deref();
+        match keys.verify(kid, algorithm, parts.signed, parts.signature) {
+            Verdict::Verified => {}
+            Verdict::Forged => return Step::Done(Err(Reason::Signature.into())),
+            Verdict::OtherAlgorithm => return Step::Done(Err(Reason::Algorithm.into())),
+            Verdict::Unknown => return Step::Otherwise(Reason::UnknownKey.into(), generation),
+            Verdict::Unnamed => return Step::Otherwise(Reason::Signature.into(), generation),
+        }
+        let good = self.claims(parts.payload).and_then(|claims| {
+            self.in_time(&claims, now.wall)?;
+            self.cache.insert(digest, generation, claims.clone(), now.wall);
+            self.not_revoked(claims)
+        });
+        Step::Done(good)
+    }
+
+    /// Of a token with a good signature: all that cannot change.
+    fn claims(&self, payload: &str) -> Result<Claims, Invalid> {
+        let text = URL_SAFE_NO_PAD.decode(payload).map_err(|_| Invalid::from(Reason::Malformed))?;
+        let claims = Claims::parse(text)?;
+        if !self.issuers.iter().any(|issuer| issuer == claims.issuer()) {
+            return Err(Reason::Issuer.into());
+        }
+        if !claims.audience().iter().any(|audience| self.audiences.contains(audience)) {
+            return Err(Reason::Audience.into());
+        }
+        Ok(claims)
+    }
+
+    /// Of a token that was good: all that can change but the keys.
+    fn still(&self, claims: Claims, now: Timestamp) -> Result<Claims, Invalid> {
+        self.in_time(&claims, now)?;
+        self.not_revoked(claims)
+    }
+
+    /// RFC 7519 §4.1.4 (from `exp` on, the token is over), §4.1.5 and §4.1.6.
+    fn in_time(&self, claims: &Claims, now: Timestamp) -> Result<(), Invalid> {
+        let begins = |at: Option<Timestamp>| at.is_none_or(|at| at <= now + self.leeway);
+        if now >= claims.expires_at() + self.leeway {
+            return Err(Reason::Expired.into());
+        }
+        if !begins(claims.not_before()) {
+            return Err(Reason::NotYetValid.into());
+        }
+        if !begins(claims.issued_at()) {
+            let issued = "the token was issued in the future";
+            return Err(Invalid::because(Reason::NotYetValid, issued));
+        }
+        Ok(())
+    }
+
+    fn not_revoked(&self, claims: Claims) -> Result<Claims, Invalid> {
+        match &self.revoked {
+            Some(revoked) if revoked(&claims) => Err(Reason::Revoked.into()),
+            _ => Ok(claims),
+        }
+    }
+}
+
+/// A JWS in its compact form (RFC 7515 §7.1).
+struct Parts<'a> {
+    header: &'a str,
+    payload: &'a str,
+    signature: &'a str,
+    signed: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn of(token: &'a str) -> Result<Self, Invalid> {
+        let parts = || {
+            let (signed, signature) = token.rsplit_once('.')?;
+            let (header, payload) = signed.split_once('.')?;
+            // Five parts are a JWE (RFC 7516 §7.1), which has a key of this side's.
+            (!payload.contains('.')).then_some(Self { header, payload, signature, signed })
+        };
+        parts().ok_or_else(|| Reason::Malformed.into())
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier")
+            .field("source", &self.source)
+            .field("issuers", &self.issuers)
+            .field("audiences", &self.audiences)
+            .field("algorithms", &self.algorithms)
+            .field("leeway", &self.leeway)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
