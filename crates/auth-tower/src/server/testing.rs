@@ -35,10 +35,19 @@ pub(crate) struct Pair {
 impl Pair {
     fn of(algorithm: Algorithm, pair: &rcgen::KeyPair) -> Self {
         provider();
-        let pkcs8 = pair.serialize_der();
+        let mut pkcs8 = pair.serialize_der();
         let key = match algorithm {
             Algorithm::Es256 | Algorithm::Es384 => EncodingKey::from_ec_der(&pkcs8),
-            Algorithm::EdDsa => EncodingKey::from_ed_der(&pkcs8),
+            Algorithm::EdDsa => {
+                // In the form without the public half (RFC 8410 §7), which ends with the seed.
+                let seed = pkcs8[16..48].to_vec();
+                pkcs8 = [
+                    &[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20][..],
+                    &seed,
+                ]
+                .concat();
+                EncodingKey::from_ed_der(&pkcs8)
+            }
             // The `RSAPrivateKey` in it, after 26 bytes for a key of this length.
             _ => EncodingKey::from_rsa_der(&pkcs8[26..]),
         };
