@@ -38,7 +38,7 @@ impl Origin {
     }
 
     /// That of an absolute URI; `None` for one that has none which a request could go to.
-    pub(crate) fn of_uri(uri: &Uri) -> Option<Self> {
+    pub fn of_uri(uri: &Uri) -> Option<Self> {
         let parts = Parts::of(uri.scheme_str()?, uri.authority()?.as_str())?;
         let host = normalized(parts.host);
         (!host.is_empty()).then_some(Self { https: parts.https, host, port: parts.port })

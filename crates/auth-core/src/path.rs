@@ -4,12 +4,16 @@
 //! some resolve dot segments before they decode and some after, some decode twice, some merge slashes, some take a backslash for
 //! a slash, some cut off `;parameters`. A path that has none of this means the same to all of them.
 
+mod octets;
+
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::str::FromStr;
 
 use percent_encoding::percent_encode_byte;
 
+use self::octets::{Octet, Octets, is_canonical, is_plain, is_unreserved, spelled};
 use crate::error::ConfigError;
 
 /// A path, and all that is below it.
@@ -71,6 +75,31 @@ impl PathPrefix {
             };
         }
         Ok(())
+    }
+
+    /// The path in its canonical form, as [`as_str`](Self::as_str) has it (RFC 3986 §6.2.2): two paths mean the same if theirs is
+    /// the same. Allocates nothing where it is canonical already.
+    ///
+    /// A character that cannot stand in a path is encoded, unless it is a reserved one, whose encoding means something else
+    /// (§2.2). No path at all is `/`, and `*` stays as it is.
+    ///
+    /// ```
+    /// use auth_core::PathPrefix;
+    ///
+    /// assert_eq!(PathPrefix::canonical("/%76%31/a%c3%a9/")?, "/v1/a%C3%A9");
+    /// # Ok::<_, auth_core::AmbiguousPath>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A path that [`PathPrefix::check`] refuses.
+    pub fn canonical(path: &str) -> Result<Cow<'_, str>, AmbiguousPath> {
+        Self::check(path)?;
+        let path = match path.strip_suffix('/').unwrap_or(path) {
+            "" => "/",
+            path => path,
+        };
+        if is_canonical(path) { Ok(Cow::Borrowed(path)) } else { Ok(Cow::Owned(spelled(path))) }
     }
 
     /// Whether `path` is this path or below it. Allocates nothing.
@@ -152,20 +181,16 @@ impl FromStr for PathPrefix {
                     .to_owned(),
             );
         }
-        let mut canonical = String::with_capacity(text.len());
-        for Octet { byte, encoded } in Octets(text.as_bytes()) {
-            if encoded && !is_unreserved(byte) {
-                canonical.push_str(percent_encode_byte(byte));
-            } else if encoded || byte == b'/' || is_plain(&byte) {
-                canonical.push(char::from(byte));
-            } else {
-                return fail(format!(
-                    "has a character that cannot stand in a path (RFC 3986 §3.3); write `{}` in the place of `{}`",
-                    percent_encode_byte(byte),
-                    char::from(byte),
-                ));
-            }
+        let bare = Octets(text.as_bytes())
+            .find(|octet| !octet.encoded && octet.byte != b'/' && !is_plain(&octet.byte));
+        if let Some(Octet { byte, .. }) = bare {
+            return fail(format!(
+                "has a character that cannot stand in a path (RFC 3986 §3.3); write `{}` in the place of `{}`",
+                percent_encode_byte(byte),
+                char::from(byte),
+            ));
         }
+        let mut canonical = spelled(text);
         if canonical.ends_with('/') {
             canonical.pop();
         }
@@ -309,74 +334,6 @@ fn is_overlong(first: u8, second: u8) -> bool {
         (first, second),
         (0xc0 | 0xc1, 0x80..=0xbf) | (0xe0, 0x80..=0x9f) | (0xf0, 0x80..=0x8f)
     )
-}
-
-/// A path's octets, each decoded once.
-#[derive(Clone)]
-struct Octets<'a>(&'a [u8]);
-
-impl Octets<'_> {
-    /// What a second decoding makes of the two that are next, after a percent sign.
-    fn again(&self) -> Option<u8> {
-        let mut next = self.clone();
-        Some(digit(next.next()?.byte)? << 4 | digit(next.next()?.byte)?)
-    }
-}
-
-impl Iterator for Octets<'_> {
-    type Item = Octet;
-
-    fn next(&mut self) -> Option<Octet> {
-        let (first, rest) = self.0.split_first()?;
-        if let [b'%', high, low, rest @ ..] = self.0
-            && let Some((high, low)) = digit(*high).zip(digit(*low))
-        {
-            self.0 = rest;
-            return Some(Octet { byte: high << 4 | low, encoded: true });
-        }
-        self.0 = rest;
-        Some(Octet { byte: *first, encoded: false })
-    }
-}
-
-/// A percent sign that is not encoded begins no encoding.
-#[derive(Clone, Copy)]
-struct Octet {
-    byte: u8,
-    encoded: bool,
-}
-
-impl Octet {
-    /// Whether both mean the same. Of a character that cannot stand in a path, the encoding alone has a meaning: where it
-    /// stands all the same, it is that one.
-    fn means(self, other: Self) -> bool {
-        self.byte == other.byte
-            && (self.encoded == other.encoded || !(is_reserved(self.byte) || self.byte == b'%'))
-    }
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
-    }
-}
-
-/// `unreserved` (RFC 3986 §2.3).
-fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
-}
-
-/// `reserved` (RFC 3986 §2.2).
-fn is_reserved(byte: u8) -> bool {
-    b":/?#[]@!$&'()*+,;=".contains(&byte)
-}
-
-/// `pchar` without the encoded ones (RFC 3986 §3.3).
-fn is_plain(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(byte)
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+mod canonical;
 mod server;
 
 use allocation_counter::measure;
