@@ -31,7 +31,7 @@ struct Inner {
 }
 
 /// What a sender has to prove besides having the token (RFC 7800 §3).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Confirmation {
     /// The thumbprint of the key that proofs are signed with (`jkt`, RFC 9449 §6.1).
@@ -175,7 +175,7 @@ impl fmt::Debug for Claims {
 
 impl Confirmation {
     fn of(members: serde_json::Map<String, serde_json::Value>) -> Result<Self, Invalid> {
-        let mut confirmation = Self { jkt: None, x5t_s256: None, other: false };
+        let mut confirmation = Self::default();
         for (name, value) in members {
             let known = match name.as_str() {
                 "jkt" => &mut confirmation.jkt,

@@ -37,7 +37,7 @@ pin_project! {
             verification: Verification,
             pending: Option<Pending<S, B>>,
         },
-        Refused { response: Option<Response<bytes::Bytes>> },
+        Refused { response: Option<Box<Response<bytes::Bytes>>> },
     }
 }
 
@@ -56,7 +56,7 @@ where
         Self { state: State::Inner { future } }
     }
 
-    pub(super) fn refused(response: Response<bytes::Bytes>) -> Self {
+    pub(super) fn refused(response: Box<Response<bytes::Bytes>>) -> Self {
         Self { state: State::Refused { response: Some(response) } }
     }
 

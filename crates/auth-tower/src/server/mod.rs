@@ -12,19 +12,47 @@
 //! build are as bad as none. Where there is none, `jsonwebtoken` panics at its first signature; this is tried out when a verifier is
 //! built, and is a [`ConfigError`] then instead of a panic in each request.
 
+mod access;
 mod algorithm;
+mod body;
 mod cache;
+mod certificate;
+mod challenge;
 mod claims;
+mod dpop;
+mod dpop_seen;
 mod error;
+mod future;
+mod grpc;
+mod guard;
 mod jwks;
+mod key_ring;
 mod keys;
+mod layer;
+mod need;
+mod presented;
+mod proof;
 mod provider;
+mod service;
+mod target;
 #[cfg(test)]
 mod testing;
-#[cfg_attr(not(test), expect(dead_code, reason = "what calls it is the layer"))]
 mod verifier;
 
+pub use self::access::{Access, AccessBuilder, AccessError, Otherwise, Refused};
 pub use self::algorithm::Algorithm;
+pub use self::body::ResponseBody;
+pub use self::certificate::{CertificateError, PeerCertificate};
+pub use self::challenge::{Answer, Challenger, RealmError, Refusal};
 pub use self::claims::{Claims, Confirmation};
+pub use self::dpop::{DpopVerifier, ProofRequest};
+pub use self::dpop_seen::{DpopSeen, NotFresh};
 pub use self::error::{ConfigError, Invalid, Reason, Rejected};
+pub use self::future::ResponseFuture;
 pub use self::jwks::Jwks;
+pub use self::key_ring::{HashedKey, HexError, KeyHash, KeyId, KeyRing};
+pub use self::layer::{RequireTokenBuilder, RequireTokenLayer};
+pub use self::need::Need;
+pub use self::presented::{PresentError, Presented, Scheme};
+pub use self::proof::{ProofAlgorithm, ProofError};
+pub use self::service::RequireToken;
