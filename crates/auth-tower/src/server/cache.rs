@@ -25,9 +25,11 @@ pub(crate) struct Cache(Option<PerCpu<Apart<Stripe>>>);
 
 struct Stripe {
     ways: usize,
-    /// Each is immutable, and replaced as a whole. Oldest first.
-    sets: Box<[ArcSwapOption<Vec<Arc<Apart<Entry>>>>]>,
+    sets: Box<[ArcSwapOption<Set>]>,
 }
+
+/// Immutable, and replaced as a whole. Oldest first.
+type Set = Vec<Arc<Apart<Entry>>>;
 
 struct Entry {
     digest: Digest,
@@ -65,7 +67,7 @@ impl Cache {
 }
 
 impl Stripe {
-    fn set(&self, digest: &Digest) -> &ArcSwapOption<Vec<Arc<Apart<Entry>>>> {
+    fn set(&self, digest: &Digest) -> &ArcSwapOption<Set> {
         let index = usize::try_from(word(digest, 0) % self.sets.len() as u64).unwrap_or(0);
         &self.sets[index]
     }
@@ -101,7 +103,7 @@ impl Stripe {
 }
 
 /// Takes the oldest out that was not used; those that were go behind the others, and have to be used again.
-fn make_room(entries: &mut Vec<Arc<Apart<Entry>>>) {
+fn make_room(entries: &mut Set) {
     let passed =
         entries.iter().take_while(|entry| entry.0.used.swap(false, Ordering::Relaxed)).count();
     let oldest = passed % entries.len();

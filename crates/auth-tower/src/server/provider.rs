@@ -77,4 +77,54 @@ mod tests {
         ];
         assert_eq!(check(&all), Ok(()));
     }
+
+    /// The provider of a process is chosen once, so this takes a process of its own: the one that the test below starts.
+    #[test]
+    #[ignore = "for a process of its own"]
+    fn alone() {
+        use jsonwebtoken::crypto::{CryptoProvider, KeyUtils, aws_lc};
+
+        static NONE: CryptoProvider = CryptoProvider {
+            signer_factory: |_, _| panic!("no provider"),
+            verifier_factory: |_, _| panic!("no provider"),
+            key_utils: KeyUtils::new_unimplemented(),
+        };
+        static ONE: CryptoProvider = CryptoProvider {
+            signer_factory: |_, _| panic!("no provider"),
+            verifier_factory: |algorithm, key| match algorithm {
+                jsonwebtoken::Algorithm::ES256 => {
+                    (aws_lc::DEFAULT_PROVIDER.verifier_factory)(algorithm, key)
+                }
+                _ => Err(jsonwebtoken::errors::ErrorKind::UnsupportedAlgorithm.into()),
+            },
+            key_utils: KeyUtils::new_unimplemented(),
+        };
+        let Ok(provider) = std::env::var("PROVIDER") else { return };
+        let provider = if provider == "none" { &NONE } else { &ONE };
+        provider.install_default().unwrap();
+        let of = |algorithm| match check(&[algorithm]) {
+            Ok(()) => "fine".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        println!("<{}> <{}>", of(Algorithm::Es256), of(Algorithm::Rs256));
+    }
+
+    #[test]
+    fn a_provider_that_is_missing_is_an_error_and_no_panic() {
+        let said = |provider| {
+            let child = std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "--ignored", "--nocapture", "server::provider::tests::alone"])
+                .env("PROVIDER", provider)
+                .output()
+                .unwrap();
+            let text = String::from_utf8(child.stdout).unwrap();
+            assert!(child.status.success(), "{text}");
+            text
+        };
+        let none = said("none");
+        assert_eq!(none.matches("crypto provider is missing").count(), 2, "{none}");
+        let one = said("one");
+        assert!(one.contains("<fine>") && one.contains("Rs256: jsonwebtoken"), "{one}");
+        assert!(one.contains("does not know this algorithm"), "{one}");
+    }
 }

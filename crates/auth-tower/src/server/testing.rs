@@ -86,9 +86,7 @@ impl Pair {
 
     /// The public half, with more members.
     pub(crate) fn published(&self, members: Value) -> Value {
-        let mut jwk = self.jwk.clone();
-        jwk.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
-        jwk
+        merged(self.jwk.clone(), members)
     }
 
     pub(crate) fn named(&self, kid: &str) -> Value {
@@ -129,9 +127,15 @@ pub(crate) fn claims() -> Value {
 
 /// The claims, with other members.
 pub(crate) fn claims_but(members: Value) -> Value {
-    let mut claims = claims();
-    claims.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
-    claims
+    merged(claims(), members)
+}
+
+fn merged(one: Value, other: Value) -> Value {
+    let (Value::Object(mut members), Value::Object(others)) = (one, other) else {
+        panic!("no objects")
+    };
+    members.extend(others);
+    Value::Object(members)
 }
 
 /// What an endpoint does with a request, after 10 ms of tokio's time.
