@@ -40,11 +40,13 @@
 //!
 //! # What it serves
 //!
-//! | Request              | Answer                                                                            |
-//! |----------------------|-----------------------------------------------------------------------------------|
-//! | `POST /oauth/token`  | RFC 6749 §4.4, JSON or form bodies, `client_secret_post` or `client_secret_basic` |
-//! | `GET /v2/shipments`  | a fixed list, for a valid token                                                   |
-//! | `POST /v2/bookings`  | 201 and the body that was sent, for a valid token                                 |
+//! | Request             | Answer                                                                               |
+//! |---------------------|--------------------------------------------------------------------------------------|
+//! | `POST /oauth/token` | RFC 6749 §4.4, JSON or form bodies, `client_secret_post` or `client_secret_basic`    |
+//! | `GET /v2/shipments` | a fixed list, for a valid token                                                      |
+//! | `POST /v2/bookings` | 201 and the body that was sent, for a valid token                                    |
+//! | `GET /settings/api` | the page of credentials and the legacy key, for who came by [`Issuer::settings_url`] |
+//! | `/admin/…`          | the same as JSON, for programs that show [`Issuer::admin_token`]                     |
 //!
 //! The connections speak HTTP/1.1 or HTTP/2 with prior knowledge, without TLS.
 //!

@@ -9,10 +9,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use http::header::{COOKIE, HOST, ORIGIN};
 use http::uri::Authority;
-use http::{HeaderMap, HeaderName, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, Uri};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
+use super::refused::Refused;
 use crate::random;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -27,21 +28,6 @@ pub(crate) struct AdminAccess {
     csrf: SecretString,
     bound: SocketAddr,
     loopback_only: bool,
-}
-
-/// Why a request is not answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
-    /// The peer is another machine, or nobody knows who.
-    Peer,
-    /// `Host` is missing, malformed, there twice, or a name that a foreign site can have.
-    Host,
-    /// The session's cookie is missing or wrong.
-    NoSession,
-    /// The request does not come from the page itself.
-    CrossSite,
-    /// The form's value is missing or wrong.
-    FormToken,
 }
 
 impl AdminAccess {
@@ -177,40 +163,6 @@ impl AdminAccess {
 
     fn cookie_name(&self) -> String {
         format!("issuer_admin_{}", self.bound.port())
-    }
-}
-
-impl Refused {
-    /// The status that says it.
-    pub(crate) fn status(self) -> StatusCode {
-        match self {
-            Self::Peer | Self::CrossSite | Self::FormToken => StatusCode::FORBIDDEN,
-            // RFC 9110 §15.5.20: this server does not answer for that name.
-            Self::Host => StatusCode::MISDIRECTED_REQUEST,
-            Self::NoSession => StatusCode::UNAUTHORIZED,
-        }
-    }
-
-    /// What a reader can do about it.
-    pub(crate) fn advice(self) -> &'static str {
-        match self {
-            Self::Peer => "This is served to programs on the same machine only.",
-            Self::Host => {
-                "This is served under localhost, 127.0.0.1, or the address that the issuer listens on. Open it by one \
-                 of these."
-            }
-            Self::NoSession => {
-                "Open the address that the program printed when it started. It lets this browser in until the program \
-                 ends."
-            }
-            Self::CrossSite => {
-                "The request did not come from the settings page, so nothing was changed. Open the page and try again."
-            }
-            Self::FormToken => {
-                "The form was not one of this run of the program, so nothing was changed. Reload the page and try \
-                 again."
-            }
-        }
     }
 }
 

@@ -13,8 +13,10 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use super::csrf::{AdminAccess, Refused};
-use super::{html, render};
+use super::answer::html;
+use super::csrf::AdminAccess;
+use super::refused::Refused;
+use super::render;
 use crate::serve::Peer;
 use crate::state::State;
 

@@ -127,7 +127,7 @@ fn requests(requests: &[RequestView]) -> Markup {
                 table {
                     thead {
                         tr {
-                            @for heading in ["Time", "Cause", "Outcome", "Unit"] { th scope="col" { (heading) } }
+                            @for heading in ["Time (UTC)", "Cause", "Outcome", "Unit"] { th scope="col" { (heading) } }
                         }
                     }
                     tbody {

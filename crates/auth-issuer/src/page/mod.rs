@@ -2,12 +2,14 @@
 //!
 //! It works without scripts, by forms that answer with a redirect, so that a reload does nothing twice.
 
+mod answer;
 pub(crate) mod csrf;
 mod guard;
 mod list;
 pub(crate) mod once;
 mod parts;
 mod present;
+pub(crate) mod refused;
 mod render;
 #[cfg(test)]
 mod tests;
@@ -15,18 +17,19 @@ mod view;
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::{Extension, Request, State as Extract};
 use axum::middleware;
 use axum::response::Response;
 use axum::routing::{get, post};
-use axum::{Router, body::Body};
-use http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE};
+use http::header::SET_COOKIE;
 use http::{HeaderValue, Method, StatusCode, Uri};
 
-use self::csrf::Refused;
+use self::answer::{asset, html, see_other};
 use self::guard::Fields;
 use self::once::{Flash, Ticket};
 use self::parts::PAGE;
+use self::refused::Refused;
 use self::view::{ConfirmView, Confirmed, Draft, SettingsView, ShownOnce};
 use crate::admin_error::AdminError;
 use crate::resource::Resource;
@@ -245,29 +248,4 @@ fn sentence(text: &str) -> String {
 fn broken() -> Response {
     let text = "The operating system gave no randomness.";
     html(StatusCode::INTERNAL_SERVER_ERROR, render::problem("Nothing was changed", text))
-}
-
-fn html(status: StatusCode, text: String) -> Response {
-    typed(status, "text/html; charset=utf-8", Body::from(text))
-}
-
-fn asset(kind: &'static str, text: &'static str) -> Response {
-    typed(StatusCode::OK, kind, Body::from(text))
-}
-
-fn typed(status: StatusCode, kind: &'static str, body: Body) -> Response {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    response
-}
-
-/// RFC 9110 §15.4.4: whatever was posted, what follows is a GET.
-fn see_other(target: &str) -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::SEE_OTHER;
-    if let Ok(target) = HeaderValue::from_str(target) {
-        response.headers_mut().insert(LOCATION, target);
-    }
-    response
 }

@@ -27,7 +27,7 @@ pub(super) fn credential(
 
 /// `25 Nov 2026, 10:31 UTC`.
 pub(super) fn date(time: SystemTime) -> String {
-    let Parts { day, clock, .. } = parts(time);
+    let Parts { day, clock } = parts(time);
     format!("{day}, {} UTC", &clock[..5])
 }
 
@@ -51,9 +51,9 @@ fn quota(requests: &[PastRequest], standing: Standing, now: SystemTime) -> Quota
 }
 
 fn request(request: &PastRequest) -> RequestView {
-    let Parts { day, clock, .. } = parts(request.at);
+    let Parts { day, clock } = parts(request.at);
     RequestView {
-        at: format!("{day}, {clock} UTC"),
+        at: format!("{}, {clock}", &day[..6]),
         cause: Some(request.cause.to_string()),
         outcome: outcome(request),
         spent: request.spent,
@@ -128,7 +128,7 @@ mod tests {
         let times: Vec<&str> = view.spends.iter().map(|spend| spend.at.as_str()).collect();
         assert_eq!(times, ["00:02", "00:03"]);
         assert_eq!(view.next_opens.as_deref(), Some("00:05 UTC"));
-        assert_eq!(request(&past(60, false)).at, "01 Jan 1970, 00:01:00 UTC");
+        assert_eq!(request(&past(60, false)).at, "01 Jan, 00:01:00");
         let waiting = PastRequest { outcome: None, ..past(60, true) };
         assert_eq!(request(&waiting).outcome, "no answer yet");
     }

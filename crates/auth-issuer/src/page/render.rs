@@ -3,9 +3,9 @@
 use maud::{Markup, html};
 use secrecy::ExposeSecret as _;
 
-use super::csrf::Refused;
 use super::list;
 use super::parts::{PAGE, copy, document};
+use super::refused::Refused;
 use super::view::{ConfirmView, Confirmed, Draft, SettingsView, ShownOnce};
 
 /// The page "Settings → API".

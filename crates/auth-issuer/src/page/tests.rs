@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::csrf::Refused;
+use super::refused::Refused;
 use super::render;
 use super::view::*;
 

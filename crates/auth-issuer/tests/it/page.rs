@@ -170,24 +170,25 @@ async fn a_change_that_is_not_the_pages_own_is_refused_and_changes_nothing() {
     let browser = Browser::enter(&issuer).await;
     let id = issuer.client_id();
     let own = issuer.address().to_string();
+    let own = own.as_str();
     let (cookie, csrf, url) = (browser.cookie.as_str(), browser.csrf.as_str(), issuer.url());
     let near = "http://127.0.0.1:1";
     // Host, cookie, origin, what the browser calls the site, and the form's value; and the answer.
-    let matrix: [(&str, Option<&str>, Option<&str>, Option<&str>, &str, u16); 14] = [
-        (&own, Some(cookie), Some(url), None, "", 403),
-        (&own, Some(cookie), Some(url), Some("same-origin"), &csrf[1..], 403),
-        (&own, Some(cookie), Some(url), None, issuer.admin_token(), 403),
-        (&own, Some(cookie), Some("http://evil.example"), None, csrf, 403),
-        (&own, Some(cookie), Some("http://evil.example"), Some("same-origin"), csrf, 403),
-        (&own, Some(cookie), Some(near), Some("same-site"), csrf, 403),
-        (&own, Some(cookie), Some("null"), None, csrf, 403),
-        (&own, Some(cookie), Some(url), Some("cross-site"), csrf, 403),
-        (&own, Some(cookie), None, Some("none"), csrf, 403),
-        (&own, Some(cookie), None, None, csrf, 403),
+    let matrix = [
+        (own, Some(cookie), Some(url), None, "", 403),
+        (own, Some(cookie), Some(url), Some("same-origin"), &csrf[1..], 403),
+        (own, Some(cookie), Some(url), None, issuer.admin_token(), 403),
+        (own, Some(cookie), Some("http://evil.example"), None, csrf, 403),
+        (own, Some(cookie), Some("http://evil.example"), Some("same-origin"), csrf, 403),
+        (own, Some(cookie), Some(near), Some("same-site"), csrf, 403),
+        (own, Some(cookie), Some("null"), None, csrf, 403),
+        (own, Some(cookie), Some(url), Some("cross-site"), csrf, 403),
+        (own, Some(cookie), None, Some("none"), csrf, 403),
+        (own, Some(cookie), None, None, csrf, 403),
         ("evil.example", Some(cookie), Some("http://evil.example"), Some("same-origin"), csrf, 421),
         ("", Some(cookie), Some(url), None, csrf, 421),
-        (&own, None, Some(url), Some("same-origin"), csrf, 401),
-        (&own, Some("issuer_admin=x"), Some(url), None, csrf, 401),
+        (own, None, Some(url), Some("same-origin"), csrf, 401),
+        (own, Some("issuer_admin=x"), Some(url), None, csrf, 401),
     ];
     let posts: [(&str, &[(&str, &str)]); 7] = [
         ("/settings/api/credentials", &[("name", "new"), ("resource", "shipments")]),
