@@ -244,3 +244,27 @@ fn the_window_that_is_nearest_to_its_end_is_the_one_to_show() {
     let unlimited = spends.standing(&Quota::unlimited(), later);
     assert_eq!((unlimited.limit, unlimited.next), (None, None));
 }
+
+#[test]
+fn a_spend_is_seen_as_soon_as_the_lag_is_over_or_the_clock_is_set_back_before_it() {
+    let quota = Quota::per_day(1).lag(5 * SEC);
+    let mut spends = Spends::default();
+    assert!(spends.spend(&quota, noon()).is_ok());
+    let mut later = spends.clone();
+    assert!(later.spend(&quota, noon() + 5 * SEC).is_err());
+    let before = later.spend(&quota, noon() + 5 * SEC - Duration::from_nanos(1));
+    assert!(before.is_err(), "what was seen is not hidden again");
+    assert!(spends.clone().spend(&quota, noon() + 5 * SEC - Duration::from_nanos(1)).is_ok());
+    let over = spends.spend(&quota, noon() - 3600 * SEC).unwrap_err();
+    assert_eq!(over.opens_at, Some(noon() + DAY));
+}
+
+#[test]
+fn units_are_back_in_the_order_of_time_whatever_the_order_of_arrival() {
+    let quota = Quota::unlimited().and(Window::rolling(2, 60 * SEC));
+    let mut spends = Spends::default();
+    assert!(spends.spend(&quota, noon()).is_ok());
+    assert!(spends.spend(&quota, noon() - 50 * SEC).is_ok());
+    let over = spends.spend(&quota, noon() - 50 * SEC).unwrap_err();
+    assert_eq!(over.opens_at, Some(noon() + 10 * SEC));
+}
