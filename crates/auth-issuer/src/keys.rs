@@ -1,6 +1,6 @@
 //! The RSA key that signs, and the one that verifies.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
@@ -24,12 +24,14 @@ impl SigningKey {
     ///
     /// One for all issuers, so that a suite which starts fifty of them pays once; their tokens still do not open each
     /// other's API, since `iss` differs.
-    pub(crate) fn shared() -> Option<&'static Self> {
-        static SHARED: LazyLock<Option<SigningKey>> = LazyLock::new(SigningKey::generate);
-        SHARED.as_ref()
+    pub(crate) fn shared() -> Option<Arc<Self>> {
+        static SHARED: LazyLock<Option<Arc<SigningKey>>> =
+            LazyLock::new(|| SigningKey::generate().map(Arc::new));
+        SHARED.clone()
     }
 
-    fn generate() -> Option<Self> {
+    /// A key of nobody else's, which takes as long.
+    pub(crate) fn generate() -> Option<Self> {
         // jsonwebtoken picks its provider by its crate features, and panics if another crate of the build enabled a
         // second one. An explicit choice settles that; if somebody made one before, theirs does as well.
         let _ = aws_lc::DEFAULT_PROVIDER.install_default();
@@ -81,7 +83,7 @@ mod tests {
 
     #[test]
     fn one_key_serves_the_whole_process() {
-        assert!(std::ptr::eq(SigningKey::shared().unwrap(), SigningKey::shared().unwrap()));
+        assert!(Arc::ptr_eq(&SigningKey::shared().unwrap(), &SigningKey::shared().unwrap()));
     }
 
     #[test]

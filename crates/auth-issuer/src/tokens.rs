@@ -1,7 +1,7 @@
 //! Access tokens: minted, verified, revoked.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use jsonwebtoken::{Algorithm, Header, Validation};
@@ -17,8 +17,8 @@ const REMEMBERED: usize = 1024;
 
 /// The mint of one issuer.
 pub(crate) struct Tokens {
-    key: &'static SigningKey,
-    header: Header,
+    /// The last one signs. The others verify what they have signed.
+    keys: RwLock<Vec<Arc<SigningKey>>>,
     validation: Validation,
     issuer: String,
     /// Sets this issuer's `jti` apart from that of any other.
@@ -68,21 +68,20 @@ pub(crate) struct Minted {
 
 impl Tokens {
     pub(crate) fn new(
-        key: &'static SigningKey,
+        key: Arc<SigningKey>,
         issuer: String,
         audiences: &[String],
         instance: String,
         lifetime: Duration,
     ) -> Self {
-        let mut header = Header::new(Algorithm::RS256);
-        header.kid = Some(key.kid.clone());
         let mut validation = Validation::new(Algorithm::RS256);
         validation.set_issuer(&[&issuer]);
         validation.set_audience(audiences);
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
         // The library would ask the machine's clock, and be lenient.
         validation.validate_exp = false;
-        Self { key, header, validation, issuer, instance, lifetime, book: Mutex::default() }
+        let keys = RwLock::new(vec![key]);
+        Self { keys, validation, issuer, instance, lifetime, book: Mutex::default() }
     }
 
     /// How long a token lives.
@@ -115,10 +114,32 @@ impl Tokens {
             jti: format!("{}-{number}", self.instance),
             scope: scope.map(str::to_owned),
         };
-        let token = jsonwebtoken::encode(&self.header, &claims, &self.key.encoding).ok()?;
+        let key = self.key(<[_]>::last)?;
+        let mut header = Header::new(Algorithm::RS256);
+        header.kid = Some(key.kid.clone());
+        let token = jsonwebtoken::encode(&header, &claims, &key.encoding).ok()?;
         // A lifetime beyond the end of time is one that does not end.
         let expires_at = now.checked_add(self.lifetime).unwrap_or(now);
         Some(Minted { token, held: Held { number, issued_at: now, expires_at } })
+    }
+
+    /// Signs with a new key from now on. Tokens of the former ones stay as valid as they are.
+    ///
+    /// The key is made on the spot, which takes some hundred milliseconds; if it cannot be made, the last one stays.
+    pub(crate) fn rotate(&self) {
+        match SigningKey::generate() {
+            Some(key) => {
+                self.keys.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(key));
+            }
+            None => tracing::warn!("no new key can be made"),
+        }
+    }
+
+    fn key<F>(&self, choose: F) -> Option<Arc<SigningKey>>
+    where
+        F: FnOnce(&[Arc<SigningKey>]) -> Option<&Arc<SigningKey>>,
+    {
+        choose(&self.keys.read().unwrap_or_else(PoisonError::into_inner)).cloned()
     }
 
     /// What `token` says, if it is valid at `now`: signed here, for an audience of this issuer, neither expired nor revoked.
@@ -153,9 +174,10 @@ impl Tokens {
         if let Some(verified) = self.book().verified.get(token) {
             return Some(verified.clone());
         }
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.key.decoding, &self.validation)
-            .ok()?
-            .claims;
+        let kid = jsonwebtoken::decode_header(token).ok()?.kid?;
+        let key = self.key(|keys| keys.iter().find(|key| key.kid == kid))?;
+        let claims =
+            jsonwebtoken::decode::<Claims>(token, &key.decoding, &self.validation).ok()?.claims;
         let (instance, number) = claims.jti.rsplit_once('-')?;
         if instance != self.instance {
             return None;
