@@ -19,7 +19,7 @@ impl Issuer {
         name: &str,
         resources: impl IntoIterator<Item = Resource>,
     ) -> Result<NewCredentials, AdminError> {
-        self.state.registry.create(name, resources, self.state.clock.now())
+        self.state.registry.create(name, resources, self.state.clock.right())
     }
 
     /// All credentials, the oldest first, with what they have asked for.
@@ -63,7 +63,7 @@ impl Issuer {
     ///
     /// When there is one; a directory that cannot be written to.
     pub fn create_api_key(&self) -> Result<String, AdminError> {
-        let key = self.state.registry.create_key(self.state.clock.now())?;
+        let key = self.state.registry.create_key(self.state.clock.right())?;
         Ok(key.expose_secret().to_owned())
     }
 
@@ -73,7 +73,7 @@ impl Issuer {
     ///
     /// When there is none yet; a directory that cannot be written to.
     pub fn revert_api_key(&self) -> Result<String, AdminError> {
-        let key = self.state.registry.revert_key(self.state.clock.now())?;
+        let key = self.state.registry.revert_key(self.state.clock.right())?;
         Ok(key.expose_secret().to_owned())
     }
 

@@ -57,7 +57,7 @@ pub(crate) fn router(state: &Arc<State>) -> Router<Arc<State>> {
 }
 
 async fn list(Extract(state): Extract<Arc<State>>) -> Response {
-    let known = state.registry.standings(state.clock.now());
+    let known = state.registry.standings(state.clock.right());
     let known: Vec<Value> = known.iter().map(|(info, standing)| told(info, standing)).collect();
     answer(StatusCode::OK, &json!({ "credentials": known }))
 }
@@ -75,7 +75,7 @@ async fn create(
         if resources.is_empty() {
             return Err(bad("resources must not be empty".to_owned()));
         }
-        Ok(state.registry.create(&wanted.name, resources, state.clock.now())?)
+        Ok(state.registry.create(&wanted.name, resources, state.clock.right())?)
     };
     respond(
         StatusCode::CREATED,
@@ -110,11 +110,11 @@ async fn rotate(Extract(state): Extract<Arc<State>>, Path(id): Path<String>) -> 
 }
 
 async fn create_key(Extract(state): Extract<Arc<State>>) -> Response {
-    respond(StatusCode::CREATED, key(state.registry.create_key(state.clock.now())))
+    respond(StatusCode::CREATED, key(state.registry.create_key(state.clock.right())))
 }
 
 async fn revert_key(Extract(state): Extract<Arc<State>>) -> Response {
-    respond(StatusCode::CREATED, key(state.registry.revert_key(state.clock.now())))
+    respond(StatusCode::CREATED, key(state.registry.revert_key(state.clock.right())))
 }
 
 async fn resources() -> Response {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use auth_issuer::{Issuer, IssuerBuilder};
+use auth_issuer::{Issuer, IssuerBuilder, Script};
 
 pub(crate) const HELP: &str = "\
 A development OAuth 2.0 issuer with a token quota, and a small API that its tokens open.
@@ -18,6 +18,7 @@ Usage: auth-issuer [OPTIONS]
   --lifetime TIME        how long tokens live: 90s, 15m, 24h, 7d    [default: 24h]
   --quota N              token requests per window, or `unlimited`  [default: 10]
   --quota-window TIME    how long a spent request counts            [default: 24h]
+  --script FILE          faults and events, in TOML
   --i-know-this-is-for-development
                          permit an address that other machines can reach
   --help                 print this
@@ -72,6 +73,13 @@ impl Command {
                         limit => builder
                             .quota(limit.parse().map_err(|_| wrong("a number, or `unlimited`"))?),
                     };
+                }
+                "--script" => {
+                    let path = value()?;
+                    let file = std::fs::read_to_string(&path)
+                        .map_err(|error| format!("{flag}: {path} cannot be read: {error}"))?;
+                    let script = Script::from_toml(&file);
+                    builder = builder.script(script.map_err(|error| format!("{path}: {error}"))?);
                 }
                 "--i-know-this-is-for-development" => builder = builder.allow_non_loopback(),
                 _ => return Err(format!("unknown argument {flag}; --help lists them")),
@@ -130,6 +138,10 @@ mod tests {
             "--lifetime h",
             "--lifetime 5w",
             "--verbose",
+            "--script",
+            "--script /no/such/file",
+            // A file, but not a script.
+            concat!("--script ", env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
             "serve",
         ] {
             parse(line).unwrap_err();

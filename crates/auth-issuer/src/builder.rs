@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::routing::post;
+use axum::{Router, middleware};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::clock::{Clock, SystemClock};
 use crate::credential::Grant;
 use crate::error::{Kind, StartError};
+use crate::fault::{Script, Stage};
 use crate::issuer::Issuer;
 use crate::keys::SigningKey;
 use crate::page::csrf::AdminAccess;
@@ -20,9 +21,10 @@ use crate::quota::{PlainQuota, Quota};
 use crate::registry::Registry;
 use crate::resource::Resource;
 use crate::serve::{self, Server};
+use crate::skew::SkewedClock;
 use crate::state::State;
 use crate::tokens::Tokens;
-use crate::{admin_api, api, page, random, token};
+use crate::{admin_api, api, page, random, token, upset};
 
 impl Issuer {
     /// Starts an issuer with the [defaults of its builder](IssuerBuilder#defaults) on the present tokio runtime.
@@ -68,6 +70,7 @@ pub struct IssuerBuilder {
     quota: PlainQuota,
     quotas: Option<Quota>,
     faults_spend_quota: bool,
+    script: Script,
     clock: Arc<dyn Clock>,
     address: SocketAddr,
     loopback_only: bool,
@@ -89,6 +92,7 @@ impl IssuerBuilder {
             quota: PlainQuota::default(),
             quotas: None,
             faults_spend_quota: true,
+            script: Script::new(),
             clock: Arc::new(SystemClock),
             address: (Ipv4Addr::LOCALHOST, 0).into(),
             loopback_only: true,
@@ -188,6 +192,12 @@ impl IssuerBuilder {
         self
     }
 
+    /// What the issuer is to meet from its start on.
+    pub fn script(mut self, script: Script) -> Self {
+        self.script = script;
+        self
+    }
+
     /// What the issuer takes for the time: a [`ManualClock`](crate::ManualClock), or any `Fn() -> SystemTime`.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -260,25 +270,27 @@ impl IssuerBuilder {
             )?;
         }
         let instance = random::hex::<8>()?;
+        let clock = Arc::new(SkewedClock::new(self.clock));
         let state = Arc::new(State {
             registry,
             tokens: Tokens::new(key, url.clone(), &self.audiences, instance, self.lifetime),
             audiences: self.audiences,
             tally: Default::default(),
-            faults: Default::default(),
+            stage: Stage::new(self.script, clock.right()),
             faults_spend_quota: self.faults_spend_quota,
             switches: Default::default(),
             access: AdminAccess::new(address, self.loopback_only)?,
             once: Default::default(),
-            clock: Arc::clone(&self.clock),
+            clock: Arc::clone(&clock),
         });
         let router = Router::new()
             .route(Issuer::TOKEN_PATH, post(token::token))
             .merge(api::router(&state))
             .merge(page::router(&state))
             .merge(admin_api::router(&state))
+            .layer(middleware::from_fn_with_state(Arc::clone(&state), upset::play))
             .with_state(Arc::clone(&state));
-        let server = Server::start(listener, router, self.clock);
+        let server = Server::start(listener, router, clock);
         // Of one that was kept from an earlier run there is only the hash of a secret.
         let first = match self.clients.into_iter().next() {
             Some(Client { id, secret, .. }) => (id, secret),

@@ -4,11 +4,10 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::counters::Counters;
-use crate::fault::Fault;
+use crate::fault::{Event, Fault, Place, When};
 use crate::quota::WindowLeft;
 use crate::record::TokenRequestRecord;
 use crate::serve::Server;
@@ -123,29 +122,48 @@ impl Issuer {
     /// What is left of the quota of a client: one entry for each window, in their order; `None` for an unknown client.
     #[must_use]
     pub fn quota_left(&self, client_id: &str) -> Option<Vec<WindowLeft>> {
-        self.state.registry.left(client_id, self.state.clock.now())
+        self.state.registry.left(client_id, self.state.clock.right())
     }
 
     /// Lets `fault` befall `times` token requests, after those that were ordered before.
     pub fn fail_next(&self, times: usize, fault: Fault) {
-        self.state.faults.push(times, fault);
+        self.fault(Place::Token, When::next(times), fault);
     }
 
-    /// Lets `fault` befall every token request that no [`fail_next`](Self::fail_next) applies to, until
-    /// [`heal`](Self::heal).
+    /// Lets `fault` befall these requests. Of several that apply to a request, it meets the one that was ordered first:
+    /// by the [script](crate::IssuerBuilder::script), here, or by [`fail_next`](Self::fail_next).
+    pub fn fault(&self, place: Place, when: When, fault: Fault) {
+        self.state.stage.push(place, when, fault, self.state.clock.right());
+    }
+
+    /// Lets `event` happen now.
+    ///
+    /// # Panics
+    ///
+    /// On a status outside of 200 to 999.
+    #[track_caller]
+    pub fn happen(&self, event: Event) {
+        event.check();
+        self.state.happen(event);
+    }
+
+    /// Lets `fault` befall every token request that no [`fail_next`](Self::fail_next) and no [`fault`](Self::fault)
+    /// applies to, until [`heal`](Self::heal).
     pub fn fail_all(&self, fault: Fault) {
-        self.state.faults.set_rest(fault);
+        self.state.stage.set_rest(fault);
     }
 
-    /// Forgets all faults. Token requests that a fault holds back at this moment stay held.
+    /// Forgets all faults, those of the script too. Its events happen all the same. Token requests that a fault holds
+    /// back at this moment stay held.
     pub fn heal(&self) {
-        self.state.faults.clear();
+        self.state.stage.clear();
     }
 
     /// Whether `token` opens an API now: signed here, for an audience of this issuer, neither
     /// expired nor revoked. For a server of the test's own.
     #[must_use]
     pub fn is_valid(&self, token: &str) -> bool {
+        self.state.play();
         self.state.is_valid(token)
     }
 
@@ -167,11 +185,7 @@ impl Issuer {
     /// On a status outside of 200 to 999.
     #[track_caller]
     pub fn api_status(&self, status: Option<u16>) {
-        let status = status.map(|status| match StatusCode::from_u16(status) {
-            Ok(status) if !status.is_informational() => status,
-            _ => panic!("not the status of an answer: {status}"),
-        });
-        self.state.set_api_status(status);
+        self.happen(Event::ApiStatus(status));
     }
 
     /// Closes the listener and all connections, and waits until that is done.

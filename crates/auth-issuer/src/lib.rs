@@ -57,6 +57,12 @@
 //! [`IssuerBuilder::quota_window`] after it was spent. [`IssuerBuilder::quotas`] takes a [`Quota`] of several windows, of
 //! the calendar too, that counts late, spares failures, or refuses in other words.
 //!
+//! # Faults
+//!
+//! A [`Fault`] is what a request gets in the place of its answer, and an [`Event`] is what happens to the issuer. Both can
+//! be ordered while it runs ([`Issuer::fault`], [`Issuer::happen`]), or be written down beforehand, by code or in a TOML
+//! file: a [`Script`].
+//!
 //! # Deployment
 //!
 //! It is for development: its state is in memory, its key is made when it starts, it does not speak TLS, and it does
@@ -86,16 +92,18 @@ mod record;
 mod registry;
 mod resource;
 mod serve;
+mod skew;
 mod state;
 mod token;
 mod tokens;
+mod upset;
 
 pub use admin_error::AdminError;
 pub use builder::IssuerBuilder;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use counters::Counters;
 pub use error::StartError;
-pub use fault::{Fault, Gate};
+pub use fault::{Event, Fault, Gate, Place, Script, ScriptError, When};
 pub use info::{CredentialInfo, NewCredentials};
 pub use issuer::Issuer;
 pub use past::{Cause, Outcome, PastRequest};

@@ -78,6 +78,11 @@ pub(crate) fn hang_up() -> Response {
     response
 }
 
+/// Whether `response` is never sent.
+pub(crate) fn hangs_up(response: &Response) -> bool {
+    response.extensions().get::<HangUp>().is_some()
+}
+
 #[derive(Debug, Clone, Copy)]
 struct HangUp;
 

@@ -4,23 +4,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::StatusCode;
 
-use crate::clock::Clock;
+use crate::clock::Clock as _;
 use crate::counters::Tally;
-use crate::fault::{Fault, Script};
+use crate::fault::{Event, Fault, Place, Stage};
 use crate::page::csrf::AdminAccess;
 use crate::page::once::Once;
 use crate::record::TokenRequestRecord;
 use crate::registry::Registry;
+use crate::skew::{Skew, SkewedClock};
 use crate::tokens::Tokens;
 
 /// In memory, behind locks that are held for a few instructions and never across an await.
 pub(crate) struct State {
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<SkewedClock>,
     pub(crate) registry: Registry,
     pub(crate) audiences: Vec<String>,
     pub(crate) tokens: Tokens,
     pub(crate) tally: Tally,
-    pub(crate) faults: Script,
+    pub(crate) stage: Stage,
     pub(crate) faults_spend_quota: bool,
     pub(crate) switches: Mutex<Switches>,
     /// Who may use the settings page and the admin API.
@@ -39,7 +40,31 @@ pub(crate) struct Switches {
 impl State {
     /// Whether a token request that meets `fault` spends a unit.
     pub(crate) fn charges(&self, fault: Option<&Fault>) -> bool {
-        self.faults_spend_quota || !fault.is_some_and(Fault::replaces_answer)
+        fault.is_none_or(|fault| fault.is_charged(self.faults_spend_quota))
+    }
+
+    /// The fault of the request that arrives now.
+    pub(crate) fn fault(&self, place: Place) -> Option<Fault> {
+        self.stage.take(place, self.clock.right())
+    }
+
+    /// Lets the events of the script happen that are due.
+    pub(crate) fn play(&self) {
+        self.stage.play(self.clock.right(), |event| self.happen(event));
+    }
+
+    /// Lets `event` happen now.
+    pub(crate) fn happen(&self, event: Event) {
+        tracing::debug!(?event, "an event happens");
+        match event {
+            Event::ClockAhead(by) => self.clock.set(Skew::Ahead(by)),
+            Event::ClockBehind(by) => self.clock.set(Skew::Behind(by)),
+            Event::RevokeAll => self.tokens.revoke_all(),
+            Event::RotateKeys => self.tokens.rotate(),
+            Event::ApiStatus(status) => {
+                self.set_api_status(status.and_then(|status| StatusCode::from_u16(status).ok()));
+            }
+        }
     }
 
     /// Whether `token` opens anything now.

@@ -9,6 +9,7 @@ use axum::response::Response;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use crate::clock::Clock as _;
 use crate::registry::Access;
 use crate::resource::Resource;
 use crate::state::State;

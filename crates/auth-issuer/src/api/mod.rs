@@ -18,6 +18,7 @@ use serde_json::Value;
 use self::guard::{Guarded, MAX_BODY, Version, empty};
 use crate::resource::Resource;
 use crate::state::State;
+use crate::{serve, upset};
 
 /// The routes of the API, guarded and counted.
 pub(crate) fn router(state: &Arc<State>) -> Router<Arc<State>> {
@@ -28,7 +29,9 @@ pub(crate) fn router(state: &Arc<State>) -> Router<Arc<State>> {
         router = router.merge(routes(state, "/v2", guarded(Version::V2)));
     }
     // Not `layer`, which would count unknown paths as well.
-    router.route_layer(middleware::from_fn_with_state(Arc::clone(state), count))
+    router
+        .route_layer(middleware::from_fn_with_state(Arc::clone(state), upset::api))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(state), count))
 }
 
 fn routes(state: &Arc<State>, prefix: &str, guarded: Guarded) -> Router<Arc<State>> {
@@ -77,6 +80,8 @@ async fn echo(request: Request) -> Response {
 
 async fn count(Extract(state): Extract<Arc<State>>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
-    state.tally.api_answered(response.status());
+    if !serve::hangs_up(&response) {
+        state.tally.api_answered(response.status());
+    }
     response
 }

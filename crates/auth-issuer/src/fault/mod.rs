@@ -1,8 +1,14 @@
 //! Misbehaviour to order: what a token request gets instead of its answer.
 
 mod body;
+mod draw;
+mod event;
 mod gate;
 mod script;
+mod script_error;
+mod script_file;
+mod stage;
+mod when;
 
 use std::time::Duration;
 
@@ -13,11 +19,15 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use self::body::FaultBody;
+pub use self::event::Event;
 pub use self::gate::Gate;
-pub(crate) use self::script::Script;
+pub use self::script::Script;
+pub use self::script_error::ScriptError;
+pub(crate) use self::stage::Stage;
+pub use self::when::{Place, When};
 use crate::serve;
 
-/// What befalls a token request; see [`Issuer::fail_next`](crate::Issuer::fail_next).
+/// What befalls a request; see [`Issuer::fail_next`](crate::Issuer::fail_next) and [`Issuer::fault`](crate::Issuer::fault).
 ///
 /// ```
 /// use std::time::Duration;
@@ -39,6 +49,8 @@ use crate::serve;
 pub struct Fault {
     wait: Option<Wait>,
     action: Action,
+    /// Whether a token request that meets it may spend a unit.
+    is_counted: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -51,6 +63,8 @@ enum Wait {
 enum Action {
     /// The normal answer.
     Proceed,
+    /// The normal answer, which gets lost.
+    Lose,
     Respond {
         status: StatusCode,
         headers: HeaderMap,
@@ -71,27 +85,33 @@ enum Content {
 /// What a client may have begun to believe when the truncated body breaks off.
 const TRUNCATED: &str = r#"{"access_token":"ey"#;
 
+/// Neither JSON nor UTF-8.
+const JUNK: &[u8] = b"\x00\xff{\"access_token\": \xfe\xfe";
+
+const PAGE: &[u8] =
+    b"<!DOCTYPE html><title>Welcome</title><p>Please accept the terms of this network.";
+
 impl Fault {
     /// Waits for `time` (on tokio's clock), then answers normally. The quota is spent, and counted, on arrival.
     pub fn delay(time: Duration) -> Self {
-        Self { wait: Some(Wait::For(time)), action: Action::Proceed }
+        Self::of(Action::Proceed).after(time)
     }
 
     /// Waits until `gate` is opened, then answers normally: a delay whose end the test decides.
     pub fn until(gate: &Gate) -> Self {
-        Self { wait: Some(Wait::Until(gate.clone())), action: Action::Proceed }
+        Self::of(Action::Proceed).after_gate(gate)
     }
 
     /// Answers with `status` and an empty body.
     #[track_caller]
     pub fn status(status: u16) -> Self {
-        Self::respond(status, Content::Full(Bytes::new()))
+        Self::respond(must_be_status(status), Content::Full(Bytes::new()))
     }
 
     /// Answers with `status` and `body`: junk, HTML, a huge body, an error with a status of 200.
     #[track_caller]
     pub fn body(status: u16, content_type: &str, body: impl Into<Bytes>) -> Self {
-        Self::respond(status, Content::Full(body.into()))
+        Self::respond(must_be_status(status), Content::Full(body.into()))
             .header(CONTENT_TYPE.as_str(), content_type)
     }
 
@@ -108,14 +128,40 @@ impl Fault {
         Self::status(status).header(LOCATION.as_str(), location)
     }
 
+    /// Answers 200 with bytes that are not the JSON that `Content-Type` says.
+    pub fn junk() -> Self {
+        Self::json(Content::Full(Bytes::from_static(JUNK)))
+    }
+
+    /// Answers 200 with a page, as a captive portal does.
+    pub fn html() -> Self {
+        Self::respond(StatusCode::OK, Content::Full(Bytes::from_static(PAGE)))
+            .header(CONTENT_TYPE.as_str(), "text/html; charset=utf-8")
+    }
+
     /// Closes the connection without a byte of an answer. On HTTP/2 only the request's stream is reset.
+    ///
+    /// No token is made; the unit is spent all the same, as if the connection broke behind the count. For one that breaks
+    /// before it, add [`uncounted`](Self::uncounted).
     pub fn drop_connection() -> Self {
-        Self { wait: None, action: Action::Drop }
+        Self::of(Action::Drop)
+    }
+
+    /// Does all that the request asks, and closes the connection without a byte of the answer: the token is made and
+    /// counted, and nobody has it.
+    pub fn lose_answer() -> Self {
+        Self::of(Action::Lose)
+    }
+
+    /// As if nobody were there: the connection is closed, and nothing is spent. The same as
+    /// [`drop_connection`](Self::drop_connection) and [`uncounted`](Self::uncounted).
+    pub fn down() -> Self {
+        Self::drop_connection().uncounted()
     }
 
     /// Never answers, and keeps the connection open.
     pub fn hang() -> Self {
-        Self { wait: None, action: Action::Hang }
+        Self::of(Action::Hang)
     }
 
     /// Sends the head of a good answer, and never its body.
@@ -146,6 +192,12 @@ impl Fault {
         self
     }
 
+    /// Spends no unit, whatever [`faults_spend_quota`](crate::IssuerBuilder::faults_spend_quota) says.
+    pub fn uncounted(mut self) -> Self {
+        self.is_counted = false;
+        self
+    }
+
     /// Adds `Retry-After` in whole seconds. For a date, or for junk, use [`header`](Self::header).
     pub fn retry_after(self, time: Duration) -> Self {
         self.header(RETRY_AFTER.as_str(), &time.as_secs().to_string())
@@ -165,47 +217,75 @@ impl Fault {
         self
     }
 
-    /// Whether the request never gets its normal answer.
+    /// Whether something else stands in the place of the normal answer, so that no token is made.
     pub(crate) fn replaces_answer(&self) -> bool {
-        !matches!(self.action, Action::Proceed)
+        !matches!(self.action, Action::Proceed | Action::Lose)
     }
 
-    /// Lets the fault happen; `None` when the normal answer is to follow.
+    /// Whether a token request that meets it spends a unit, if those that get no normal answer do so.
+    pub(crate) fn is_charged(&self, faults_spend_quota: bool) -> bool {
+        self.is_counted && (faults_spend_quota || !self.replaces_answer())
+    }
+
+    /// Lets the fault happen to a request whose normal answer would be `answer`.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost when the client leaves: a fault is scripted for requests that arrive, not for answers.
-    pub(crate) async fn strike(self) -> Option<Response> {
+    pub(crate) async fn strike(self, answer: impl Future<Output = Response>) -> Response {
         match self.wait {
             Some(Wait::For(time)) => tokio::time::sleep(time).await,
             Some(Wait::Until(gate)) => gate.opened().await,
             None => {}
         }
         match self.action {
-            Action::Proceed => None,
+            Action::Proceed => answer.await,
+            Action::Lose => {
+                answer.await;
+                serve::hang_up()
+            }
             Action::Respond { status, headers, content } => {
                 let mut response = Response::new(content.into_body());
                 *response.status_mut() = status;
                 *response.headers_mut() = headers;
-                Some(response)
+                response
             }
-            Action::Drop => Some(serve::hang_up()),
+            Action::Drop => serve::hang_up(),
             Action::Hang => std::future::pending().await,
         }
     }
 
-    fn json(content: Content) -> Self {
-        Self::respond(200, content).header(CONTENT_TYPE.as_str(), "application/json")
+    /// The status that it answers with, if it does: what the tests of a script tell faults apart by.
+    #[cfg(test)]
+    fn status_code(&self) -> Option<u16> {
+        match &self.action {
+            Action::Respond { status, .. } => Some(status.as_u16()),
+            _ => None,
+        }
     }
 
-    #[track_caller]
-    fn respond(status: u16, content: Content) -> Self {
-        let status = match StatusCode::from_u16(status) {
-            Ok(status) if !status.is_informational() => status,
-            _ => panic!("not the status of an answer: {status}"),
-        };
-        Self { wait: None, action: Action::Respond { status, headers: HeaderMap::new(), content } }
+    fn of(action: Action) -> Self {
+        Self { wait: None, action, is_counted: true }
     }
+
+    fn json(content: Content) -> Self {
+        Self::respond(StatusCode::OK, content).header(CONTENT_TYPE.as_str(), "application/json")
+    }
+
+    fn respond(status: StatusCode, content: Content) -> Self {
+        Self::of(Action::Respond { status, headers: HeaderMap::new(), content })
+    }
+}
+
+/// `code` as the status of an answer.
+fn status(code: u16) -> Option<StatusCode> {
+    StatusCode::from_u16(code).ok().filter(|status| !status.is_informational())
+}
+
+/// The same for constructors, which panic.
+#[track_caller]
+fn must_be_status(code: u16) -> StatusCode {
+    status(code).unwrap_or_else(|| panic!("not the status of an answer: {code}"))
 }
 
 impl Content {

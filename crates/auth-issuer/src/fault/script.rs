@@ -1,52 +1,58 @@
-//! Which token request meets which fault.
+//! A script: faults and events, written down beforehand.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::Fault;
+use super::event::Event;
+use super::when::{Place, When};
 
-/// The faults to come, in order, and the one for all requests beyond them.
-#[derive(Debug, Default)]
-pub(crate) struct Script(Mutex<Scenes>);
-
-#[derive(Debug, Default)]
-struct Scenes {
-    /// Runs of the same fault, none of them empty.
-    next: VecDeque<(usize, Fault)>,
-    rest: Option<Fault>,
+/// What an issuer is to meet from its start on; see [`IssuerBuilder::script`](crate::IssuerBuilder::script).
+///
+/// By code, or by a file: see [`from_toml`](Self::from_toml).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use auth_issuer::{Event, Fault, Place, Script, When};
+///
+/// let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+/// let script = Script::new()
+///     // Down for four minutes: nobody gets through, and nobody pays.
+///     .fault(Place::Everywhere, When::between(minutes(1), minutes(5)), Fault::down())
+///     .fault(Place::Token, When::probability(0.1, 42), Fault::status(503))
+///     .fault(Place::Api, When::next(3), Fault::delay(Duration::from_secs(2)))
+///     .event(minutes(10), Event::RevokeAll)
+///     .event(minutes(20), Event::ClockBehind(minutes(3)));
+/// # let _ = script;
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct Script {
+    pub(super) faults: Vec<(Place, When, Fault)>,
+    pub(super) events: Vec<(Duration, Event)>,
 }
 
 impl Script {
-    /// Appends `times` times `fault`.
-    pub(crate) fn push(&self, times: usize, fault: Fault) {
-        if times > 0 {
-            self.scenes().next.push_back((times, fault));
-        }
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    /// Sets the fault of all requests that have none of their own.
-    pub(crate) fn set_rest(&self, fault: Fault) {
-        self.scenes().rest = Some(fault);
+    /// Lets `fault` befall these requests. Of several that apply to a request, it meets the one that was given first.
+    pub fn fault(mut self, place: Place, when: When, fault: Fault) -> Self {
+        self.faults.push((place, when, fault));
+        self
     }
 
-    /// Forgets all faults.
-    pub(crate) fn clear(&self) {
-        *self.scenes() = Scenes::default();
-    }
-
-    /// The fault of the request that arrives now.
-    pub(crate) fn take(&self) -> Option<Fault> {
-        let mut scenes = self.scenes();
-        let Some((times, fault)) = scenes.next.front_mut() else { return scenes.rest.clone() };
-        let fault = fault.clone();
-        *times -= 1;
-        if *times == 0 {
-            scenes.next.pop_front();
-        }
-        Some(fault)
-    }
-
-    fn scenes(&self) -> MutexGuard<'_, Scenes> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Lets `event` happen so long after the start: with the first request that arrives then or later.
+    ///
+    /// # Panics
+    ///
+    /// On a status outside of 200 to 999.
+    #[track_caller]
+    pub fn event(mut self, at: Duration, event: Event) -> Self {
+        event.check();
+        self.events.push((at, event));
+        self
     }
 }

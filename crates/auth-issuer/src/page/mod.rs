@@ -106,7 +106,7 @@ async fn create(
         Err(unknown) => return again(StatusCode::BAD_REQUEST, sentence(&unknown.to_string())),
     };
     let Ok(ticket) = Ticket::new() else { return broken() };
-    match state.registry.create(name, resources, state.clock.now()) {
+    match state.registry.create(name, resources, state.clock.right()) {
         Ok(made) => {
             let (client_id, client_secret) = (made.client_id, made.client_secret);
             then(&state, ticket, Flash::Created(ShownOnce { client_id, client_secret }))
@@ -155,7 +155,7 @@ async fn enable(state: Extract<Arc<State>>, fields: Extension<Fields>) -> Respon
 }
 
 async fn generate(Extract(state): Extract<Arc<State>>) -> Response {
-    changed(&state, |state| Ok(Flash::Key(state.registry.create_key(state.clock.now())?)))
+    changed(&state, |state| Ok(Flash::Key(state.registry.create_key(state.clock.right())?)))
 }
 
 async fn revert(
@@ -167,7 +167,7 @@ async fn revert(
         let text = "Tick that you know that the present key stops working.";
         return html(StatusCode::BAD_REQUEST, render::problem("Not reverted", text));
     }
-    changed(&state, |state| Ok(Flash::Key(state.registry.revert_key(state.clock.now())?)))
+    changed(&state, |state| Ok(Flash::Key(state.registry.revert_key(state.clock.right())?)))
 }
 
 fn set_enabled(state: &State, fields: &Fields, is_enabled: bool) -> Response {
@@ -214,7 +214,7 @@ fn name_of(state: &State, id: &str) -> String {
 }
 
 fn view(state: &State) -> SettingsView {
-    let now = state.clock.now();
+    let now = state.clock.right();
     let row = |(info, standing): &(_, _)| present::credential(info, *standing, now);
     let key_created = state.registry.key_created();
     SettingsView {

@@ -12,8 +12,9 @@ use secrecy::ExposeSecret as _;
 
 use self::answer::Refusal;
 use self::request::TokenRequest;
+use crate::clock::Clock as _;
 use crate::credential::Known;
-use crate::fault::Fault;
+use crate::fault::{Fault, Place};
 use crate::past::Outcome;
 use crate::registry::Uncharged;
 use crate::state::State;
@@ -28,14 +29,14 @@ pub(crate) async fn token(Extract(state): Extract<Arc<State>>, request: Request)
     let request = TokenRequest::read(request).await;
     state.set_last_token_request(request.record());
 
-    let fault = state.faults.take();
+    let fault = state.fault(Place::Token);
     let asked = check(&state, &request);
     let is_charged =
         state.charges(fault.as_ref()) && (asked.is_ok() || state.registry.counts_failures());
     let (id, audience) = (request.client_id.as_deref(), request.audience.as_deref());
     let (id, audience) = (id.unwrap_or_default(), audience.unwrap_or_default());
     let is_revoked = |number| state.tokens.is_revoked(number);
-    let begun = state.registry.begin(id, audience, is_charged, is_revoked, state.clock.now());
+    let begun = state.registry.begin(id, audience, is_charged, is_revoked, state.clock.right());
     let end = |outcome, token| {
         state.registry.end(id, begun.number, outcome, token);
         state.tally.ended(outcome);
@@ -46,36 +47,35 @@ pub(crate) async fn token(Extract(state): Extract<Arc<State>>, request: Request)
     }
     state.tally.received();
 
-    if let Some(fault) = fault
-        && let Some(response) = fault.strike().await
-    {
-        return response;
-    }
-
-    let quota = match begun.spent {
-        Ok(quota) => quota,
-        Err(Uncharged::OverQuota(over)) => {
-            tracing::debug!(client = id, "token request over the quota");
-            end(Outcome::OverQuota, None);
-            return answer::over_quota(*over);
-        }
-        Err(Uncharged::NotKept) => {
-            end(Outcome::Failed, None);
-            return Refusal::NotKept.into_response();
+    let answer = async {
+        let quota = match begun.spent {
+            Ok(quota) => quota,
+            Err(Uncharged::OverQuota(over)) => {
+                tracing::debug!(client = id, "token request over the quota");
+                end(Outcome::OverQuota, None);
+                return answer::over_quota(*over);
+            }
+            Err(Uncharged::NotKept) => {
+                end(Outcome::Failed, None);
+                return Refusal::NotKept.into_response();
+            }
+        };
+        match asked.and_then(|asked| Ok((asked.mint(&state)?, asked.scope))) {
+            Ok((minted, scope)) => {
+                end(Outcome::Issued, Some((audience.to_owned(), minted.held)));
+                let lifetime = state.tokens.lifetime();
+                answer::issued(&minted.token, lifetime, scope.as_deref(), quota)
+            }
+            Err(refusal) => {
+                tracing::debug!(?refusal, client = id, "token request refused");
+                end(refusal.outcome(), None);
+                refusal.into_response()
+            }
         }
     };
-    let minted = asked.and_then(|asked| Ok((asked.mint(&state)?, asked.scope)));
-    match minted {
-        Ok((minted, scope)) => {
-            end(Outcome::Issued, Some((audience.to_owned(), minted.held)));
-            let lifetime = state.tokens.lifetime();
-            answer::issued(&minted.token, lifetime, scope.as_deref(), quota)
-        }
-        Err(refusal) => {
-            tracing::debug!(?refusal, client = request.client_id, "token request refused");
-            end(refusal.outcome(), None);
-            refusal.into_response()
-        }
+    match fault {
+        Some(fault) => fault.strike(answer).await,
+        None => answer.await,
     }
 }
 

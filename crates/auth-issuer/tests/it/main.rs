@@ -10,5 +10,6 @@ mod fault;
 mod http;
 mod page;
 mod quota;
+mod script;
 mod serve;
 mod token;
