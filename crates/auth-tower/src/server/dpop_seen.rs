@@ -222,6 +222,16 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_was_ahead_keeps_no_room_from_those_that_come_after() {
+        let mut shard = Shard::new();
+        let mut enter = |name, end, now| shard.enter([name; 16], end, now, 2);
+        assert_eq!(enter(1, 5060, 5000), Ok(()));
+        assert_eq!(enter(2, 160, 100), Ok(()));
+        assert_eq!(enter(3, 160, 100), Err(NotFresh::Full));
+        assert_eq!(enter(3, 360, 300), Ok(()));
+    }
+
+    #[test]
     fn of_many_threads_with_one_proof_one_gets_in() {
         let seen = DpopSeen::new();
         let entered: usize = std::thread::scope(|scope| {
