@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::routing::post;
 use axum::{Router, middleware};
@@ -15,7 +15,9 @@ use crate::credential::Grant;
 use crate::error::{Kind, StartError};
 use crate::fault::{Script, Stage};
 use crate::issuer::Issuer;
-use crate::keys::SigningKey;
+use crate::jose::{ClientKeys, Nonces, PublicKey};
+use crate::keys::{KeyError, SigningKey};
+use crate::oauth::OAuth;
 use crate::page::csrf::AdminAccess;
 use crate::quota::{PlainQuota, Quota};
 use crate::registry::Registry;
@@ -23,8 +25,8 @@ use crate::resource::Resource;
 use crate::serve::{self, Server};
 use crate::skew::SkewedClock;
 use crate::state::State;
-use crate::tokens::Tokens;
-use crate::{admin_api, api, page, random, token, upset};
+use crate::tokens::{Mint, Tokens};
+use crate::{admin_api, api, metadata, page, random, token, upset};
 
 impl Issuer {
     /// Starts an issuer with the [defaults of its builder](IssuerBuilder#defaults) on the present tokio runtime.
@@ -53,6 +55,9 @@ impl Issuer {
 /// | Setting                                          | Default                                       |
 /// |--------------------------------------------------|-----------------------------------------------|
 /// | [`client`](Self::client)                         | one, with a random id and secret              |
+/// | [`client_key`](Self::client_key)                 | none                                          |
+/// | [`signing_key`](Self::signing_key)               | the process's own                             |
+/// | [`dpop_nonces`](Self::dpop_nonces)               | false                                         |
 /// | [`audience`](Self::audience)                     | the issuer's URL                              |
 /// | [`lifetime`](Self::lifetime)                     | 24 hours                                      |
 /// | [`quota`](Self::quota)                           | 10 token requests per client                  |
@@ -64,6 +69,9 @@ impl Issuer {
 #[must_use]
 pub struct IssuerBuilder {
     clients: Vec<Client>,
+    client_keys: Vec<(String, String)>,
+    signing_key: Option<SigningKey>,
+    dpop_nonces: bool,
     audiences: Vec<String>,
     directory: Option<PathBuf>,
     lifetime: Duration,
@@ -86,6 +94,9 @@ impl IssuerBuilder {
     pub(crate) fn new() -> Self {
         Self {
             clients: Vec::new(),
+            client_keys: Vec::new(),
+            signing_key: None,
+            dpop_nonces: false,
             audiences: Vec::new(),
             directory: None,
             lifetime: Duration::from_secs(24 * 60 * 60),
@@ -131,15 +142,39 @@ impl IssuerBuilder {
         self
     }
 
-    /// Keeps credentials, keys and the count of token requests in this directory, which is made if it is not there, over
-    /// restarts; in memory otherwise. One issuer at a time can have it.
+    /// Keeps credentials, keys, revocations and the count of token requests in this directory, which is made if it is not
+    /// there, over restarts; in memory otherwise. One issuer at a time can have it.
     ///
     /// Of secrets and API keys only hashes are written. The signing key cannot be one: without it the tokens of yesterday
     /// would be worth nothing. All files are for this user alone.
     ///
-    /// Give it a fixed port with [`bind`](Self::bind), or an audience: tokens name the issuer's URL.
+    /// Give it a fixed port with [`bind`](Self::bind): tokens name the issuer's URL.
     pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
         self.directory = Some(path.into());
+        self
+    }
+
+    /// Registers a public key, as a JWK, that the client may authenticate with: `private_key_jwt` (RFC 7523 §2.2), by RS256,
+    /// PS256, ES256 or EdDSA. May be called again for more keys of the same client. A client that was not registered before
+    /// is, as by [`client_id`](Self::client_id).
+    pub fn client_key(self, id: impl Into<String>, jwk_json: &str) -> Self {
+        let id = id.into();
+        let is_known = self.clients.iter().any(|known| known.id == id);
+        let mut this = if is_known { self } else { self.client_id(id.clone()) };
+        this.client_keys.push((id, jwk_json.to_owned()));
+        this
+    }
+
+    /// Signs tokens with `key`; [`Issuer::rotate_keys`] puts another one in its place.
+    pub fn signing_key(mut self, key: SigningKey) -> Self {
+        self.signing_key = Some(key);
+        self
+    }
+
+    /// Whether DPoP proofs must have a nonce of this issuer: the first one of a client is then refused with
+    /// `use_dpop_nonce` (RFC 9449 §8 and §9). A token request that is refused so has spent its unit.
+    pub fn dpop_nonces(mut self, demand: bool) -> Self {
+        self.dpop_nonces = demand;
         self
     }
 
@@ -224,7 +259,8 @@ impl IssuerBuilder {
     /// # Errors
     ///
     /// When the address cannot be bound or is not a loopback address, when the directory cannot be had or what is in it cannot
-    /// be read, when the operating system gives no randomness, and when the key cannot be made.
+    /// be read, when the operating system gives no randomness, when the key cannot be made, and when a client's key cannot be
+    /// used.
     ///
     /// # Panics
     ///
@@ -237,8 +273,12 @@ impl IssuerBuilder {
         if self.loopback_only && !self.address.ip().is_loopback() {
             return Err(Kind::NotLoopback(self.address).into());
         }
-        let key = tokio::task::spawn_blocking(SigningKey::shared);
-        let key = key.await.ok().flatten().ok_or(Kind::Key)?;
+        let mut client_keys = ClientKeys::default();
+        for (id, jwk) in &self.client_keys {
+            let key = PublicKey::parse(jwk).map_err(|what| Kind::ClientKey(id.clone(), what))?;
+            client_keys.register(id, key);
+        }
+        let nonces = if self.dpop_nonces { Some(Nonces::new(&random::bytes()?)) } else { None };
         let listener =
             serve::bind(self.address).map_err(|source| Kind::Bind(self.address, source))?;
         let address = listener.local_addr().map_err(|source| Kind::Bind(self.address, source))?;
@@ -254,6 +294,7 @@ impl IssuerBuilder {
             Some(path) => Registry::open(quota, path)
                 .map_err(|source| Kind::Directory(path.clone(), source))?,
         };
+        let mint = mint(self.signing_key, &registry, now, self.lifetime).await?;
         let kept = registry.ids();
         if self.clients.is_empty() && kept.is_empty() {
             let (id, secret) = (random::hex::<16>()?, SecretString::default());
@@ -269,11 +310,12 @@ impl IssuerBuilder {
                 |source| Kind::Directory(self.directory.clone().unwrap_or_default(), source),
             )?;
         }
-        let instance = random::hex::<8>()?;
+        let scopes = Resource::ALL.map(|resource| resource.name().to_owned()).to_vec();
         let clock = Arc::new(SkewedClock::new(self.clock));
         let state = Arc::new(State {
             registry,
-            tokens: Tokens::new(key, url.clone(), &self.audiences, instance, self.lifetime),
+            tokens: Tokens::new(mint, url.clone(), &self.audiences, self.lifetime),
+            oauth: OAuth::new(url, client_keys, nonces, scopes),
             audiences: self.audiences,
             tally: Default::default(),
             stage: Stage::new(self.script, clock.right()),
@@ -283,8 +325,11 @@ impl IssuerBuilder {
             once: Default::default(),
             clock: Arc::clone(&clock),
         });
+        state.keep_tokens();
         let router = Router::new()
-            .route(Issuer::TOKEN_PATH, post(token::token))
+            .route(OAuth::TOKEN_PATH, post(token::token))
+            .route(OAuth::REVOCATION_PATH, post(token::revoke))
+            .merge(metadata::router(&state))
             .merge(api::router(&state))
             .merge(page::router(&state))
             .merge(admin_api::router(&state))
@@ -300,6 +345,30 @@ impl IssuerBuilder {
     }
 }
 
+/// The keys of an earlier run, a key of the user's, or the process's own.
+async fn mint(
+    key: Option<SigningKey>,
+    registry: &Registry,
+    now: SystemTime,
+    lifetime: Duration,
+) -> Result<Mint, StartError> {
+    if let Some(saved) = registry.attached(Tokens::NAME) {
+        let mut mint = Mint::restored(saved).ok_or(Kind::Key(KeyError::UNREADABLE))?;
+        if let Some(key) = key {
+            mint.sign_with(key, now, lifetime);
+        }
+        return Ok(mint);
+    }
+    let key = match key {
+        Some(key) => key,
+        None => {
+            let key = tokio::task::spawn_blocking(SigningKey::shared).await;
+            key.unwrap_or(Err(KeyError::GONE)).map_err(Kind::Key)?
+        }
+    };
+    Ok(Mint::new(key, random::hex::<8>()?))
+}
+
 impl Default for IssuerBuilder {
     fn default() -> Self {
         Self::new()
@@ -311,6 +380,8 @@ impl fmt::Debug for IssuerBuilder {
         let clients: Vec<&str> = self.clients.iter().map(|known| known.id.as_str()).collect();
         f.debug_struct("IssuerBuilder")
             .field("clients", &clients)
+            .field("signing_key", &self.signing_key)
+            .field("dpop_nonces", &self.dpop_nonces)
             .field("audiences", &self.audiences)
             .field("directory", &self.directory)
             .field("lifetime", &self.lifetime)

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::{error, fmt, io};
 
+use crate::keys::KeyError;
+
 /// The issuer could not start.
 #[derive(Debug)]
 pub struct StartError(Kind);
@@ -14,7 +16,8 @@ pub(crate) enum Kind {
     NotLoopback(SocketAddr),
     Directory(PathBuf, io::Error),
     Randomness(getrandom::Error),
-    Key,
+    Key(KeyError),
+    ClientKey(String, &'static str),
 }
 
 impl StartError {
@@ -23,6 +26,12 @@ impl StartError {
     #[must_use]
     pub fn is_not_loopback(&self) -> bool {
         matches!(self.0, Kind::NotLoopback(_))
+    }
+
+    /// Whether a [`client_key`](crate::IssuerBuilder::client_key) is not a public key that can be used.
+    #[must_use]
+    pub fn is_client_key(&self) -> bool {
+        matches!(self.0, Kind::ClientKey(..))
     }
 
     /// Whether the address could not be bound: it is in use, or not this machine's.
@@ -45,7 +54,10 @@ impl fmt::Display for StartError {
                 write!(f, "the state in {} cannot be used", path.display())
             }
             Kind::Randomness(_) => f.write_str("the operating system gave no randomness"),
-            Kind::Key => f.write_str("the signing key could not be made"),
+            Kind::Key(_) => f.write_str("the signing key could not be made"),
+            Kind::ClientKey(id, what) => {
+                write!(f, "the public key of the client {id:?} cannot be used: {what}")
+            }
         }
     }
 }
@@ -55,7 +67,8 @@ impl error::Error for StartError {
         match &self.0 {
             Kind::Bind(_, source) | Kind::Directory(_, source) => Some(source),
             Kind::Randomness(source) => Some(source),
-            Kind::NotLoopback(_) | Kind::Key => None,
+            Kind::Key(source) => Some(source),
+            Kind::NotLoopback(_) | Kind::ClientKey(..) => None,
         }
     }
 }

@@ -28,8 +28,6 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    pub(crate) const TOKEN_PATH: &'static str = "/oauth/token";
-
     pub(crate) fn new(
         state: Arc<State>,
         server: Server,
@@ -37,7 +35,7 @@ impl Issuer {
         (client_id, client_secret): (String, SecretString),
     ) -> Self {
         let url = format!("http://{address}");
-        let token_endpoint = format!("{url}{}", Self::TOKEN_PATH);
+        let token_endpoint = state.oauth.token_endpoint.clone();
         Self { state, server, address, url, token_endpoint, client_id, client_secret }
     }
 
@@ -51,6 +49,10 @@ impl Issuer {
     #[must_use]
     pub fn token_endpoint(&self) -> &str {
         &self.token_endpoint
+    }
+
+    pub(crate) fn state(&self) -> &Arc<State> {
+        &self.state
     }
 
     /// Where it listens.
@@ -169,12 +171,12 @@ impl Issuer {
 
     /// Makes `token` invalid from now on; false if it is not a token of this issuer.
     pub fn revoke(&self, token: &str) -> bool {
-        self.state.tokens.revoke(token)
+        self.state.revoke(token)
     }
 
     /// Makes every token issued so far invalid; those issued later are valid.
     pub fn revoke_all(&self) {
-        self.state.tokens.revoke_all();
+        self.state.revoke_all();
     }
 
     /// Lets the API answer everything with `status`, valid tokens too; `None` is back to normal. 401 comes with the

@@ -1,51 +1,158 @@
-//! The RSA key that signs, and the one that verifies.
+//! The RSA keys that sign, and what verifies their signatures.
 
-use std::sync::{Arc, LazyLock};
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::KeyPair as _;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::crypto::aws_lc;
 use jsonwebtoken::{DecodingKey, EncodingKey};
+use secrecy::{ExposeSecret, SecretSlice};
+use serde_json::{Value, json};
 
-/// An RSA 2048 key pair for RS256.
-pub(crate) struct SigningKey {
-    /// The key's id: a digest of its public half.
-    pub(crate) kid: String,
-    pub(crate) encoding: EncodingKey,
-    pub(crate) decoding: DecodingKey,
+use crate::jose::{encode, install_provider};
+
+/// How many keys all issuers of a process have in common. One that rotates more often makes keys of its own.
+const POOL: usize = 4;
+
+/// A key that an issuer signs its tokens with: RSA, for RS256 (RFC 7518 §3.3). Clones share it.
+///
+/// Its `Debug` shows the `kid` alone.
+///
+/// ```
+/// use auth_issuer::SigningKey;
+/// use secrecy::ExposeSecret;
+///
+/// let key = SigningKey::generate()?;
+/// let again = SigningKey::from_pkcs8(key.to_pkcs8().expose_secret())?;
+/// assert_eq!(again.kid(), key.kid());
+/// # Ok::<_, auth_issuer::KeyError>(())
+/// ```
+#[derive(Clone)]
+pub struct SigningKey(Arc<Inner>);
+
+struct Inner {
+    kid: String,
+    encoding: EncodingKey,
+    decoding: DecodingKey,
+    jwk: Value,
+    pkcs8: SecretSlice<u8>,
+}
+
+/// A key that cannot be made, or cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyError(&'static str);
+
+impl KeyError {
+    pub(crate) const UNREADABLE: Self = Self("the keys that were kept cannot be read");
+
+    /// The runtime is shutting down, and makes no keys any more.
+    pub(crate) const GONE: Self = Self("the runtime ended while the key was made");
 }
 
 impl SigningKey {
-    /// The key of this process, made at the first call, which takes some hundred milliseconds of computing.
+    /// A new key of 2048 bits. Some hundred milliseconds of computing: in async code, call it on a blocking thread.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system has no randomness to give.
+    pub fn generate() -> Result<Self, KeyError> {
+        KeyPair::generate(KeySize::Rsa2048)
+            .map_err(|_| KeyError("no signing key could be made"))
+            .and_then(|pair| Self::of(&pair))
+    }
+
+    /// The key of a PKCS#8 document in DER (RFC 5208 §5), as [`to_pkcs8`](Self::to_pkcs8) gives it.
+    ///
+    /// # Errors
+    ///
+    /// When it is not one of a whole RSA key of 2048 to 4096 bits.
+    pub fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
+        let wrong = KeyError("not a PKCS#8 document of an RSA key of 2048 to 4096 bits");
+        let pair = KeyPair::from_pkcs8(der).map_err(|_| wrong)?;
+        if !(256..=512).contains(&pair.public_modulus_len()) {
+            return Err(wrong);
+        }
+        Self::of(&pair)
+    }
+
+    /// The private key, in a PKCS#8 document in DER (RFC 5208 §5): whoever has it can make tokens.
+    #[must_use]
+    pub fn to_pkcs8(&self) -> SecretSlice<u8> {
+        SecretSlice::from(self.0.pkcs8.expose_secret().to_vec())
+    }
+
+    /// The key's id, in the header of its tokens and in the JWKS (RFC 7515 §4.1.4): a digest of its public half.
+    #[must_use]
+    pub fn kid(&self) -> &str {
+        &self.0.kid
+    }
+
+    /// The first key of this process, made at the first call.
     ///
     /// One for all issuers, so that a suite which starts fifty of them pays once; their tokens still do not open each
     /// other's API, since `iss` differs.
-    pub(crate) fn shared() -> Option<Arc<Self>> {
-        static SHARED: LazyLock<Option<Arc<SigningKey>>> =
-            LazyLock::new(|| SigningKey::generate().map(Arc::new));
-        SHARED.clone()
+    pub(crate) fn shared() -> Result<Self, KeyError> {
+        Self::pooled(0)
     }
 
-    /// A key of nobody else's, which takes as long.
-    pub(crate) fn generate() -> Option<Self> {
-        // jsonwebtoken picks its provider by its crate features, and panics if another crate of the build enabled a
-        // second one. An explicit choice settles that; if somebody made one before, theirs does as well.
-        let _ = aws_lc::DEFAULT_PROVIDER.install_default();
+    /// The key that follows so many others; the first few are all issuers' alike, for the same reason.
+    pub(crate) fn pooled(number: usize) -> Result<Self, KeyError> {
+        static KEYS: [OnceLock<Result<SigningKey, KeyError>>; POOL] =
+            [const { OnceLock::new() }; POOL];
+        match KEYS.get(number) {
+            Some(key) => key.get_or_init(Self::generate).clone(),
+            None => Self::generate(),
+        }
+    }
 
-        let pair = KeyPair::generate(KeySize::Rsa2048).ok()?;
-        let pkcs8: Pkcs8V1Der<'_> = pair.as_der().ok()?;
-        let public = pair.public_key().as_ref();
-        Some(Self {
-            kid: URL_SAFE_NO_PAD.encode(&digest(&SHA256, public).as_ref()[..12]),
-            encoding: EncodingKey::from_rsa_der(rsa_private_key(pkcs8.as_ref())?),
-            decoding: DecodingKey::from_rsa_der(public),
-        })
+    pub(crate) fn encoding(&self) -> &EncodingKey {
+        &self.0.encoding
+    }
+
+    pub(crate) fn decoding(&self) -> &DecodingKey {
+        &self.0.decoding
+    }
+
+    /// The public half, as a JWKS has it (RFC 7517 §4).
+    pub(crate) fn jwk(&self) -> &Value {
+        &self.0.jwk
+    }
+
+    fn of(pair: &KeyPair) -> Result<Self, KeyError> {
+        const ENCODING: KeyError = KeyError("the signing key has no DER form");
+
+        install_provider();
+        let pkcs8: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| ENCODING)?;
+        let public = pair.public_key();
+        let kid = encode(&digest(&SHA256, public.as_ref()).as_ref()[..12]);
+        let n = encode(public.modulus().big_endian_without_leading_zero());
+        let e = encode(public.exponent().big_endian_without_leading_zero());
+        let jwk = json!({ "kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid, "n": n, "e": e });
+        Ok(Self(Arc::new(Inner {
+            kid,
+            encoding: EncodingKey::from_rsa_der(rsa_private_key(pkcs8.as_ref()).ok_or(ENCODING)?),
+            decoding: DecodingKey::from_rsa_der(public.as_ref()),
+            jwk,
+            pkcs8: SecretSlice::from(pkcs8.as_ref().to_vec()),
+        })))
     }
 }
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningKey").field("kid", &self.0.kid).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for KeyError {}
 
 /// The `RSAPrivateKey` (RFC 8017 §A.1.2) inside a `PrivateKeyInfo` (RFC 5208 §5): the generator gives the latter, the
 /// signer wants the former.
@@ -83,7 +190,37 @@ mod tests {
 
     #[test]
     fn one_key_serves_the_whole_process() {
-        assert!(Arc::ptr_eq(&SigningKey::shared().unwrap(), &SigningKey::shared().unwrap()));
+        let (one, two) = (SigningKey::shared().unwrap(), SigningKey::shared().unwrap());
+        assert!(Arc::ptr_eq(&one.0, &two.0));
+        assert_ne!(one.kid(), SigningKey::pooled(1).unwrap().kid());
+    }
+
+    #[test]
+    fn a_key_that_was_kept_signs_as_before() {
+        let key = SigningKey::shared().unwrap();
+        let again = SigningKey::from_pkcs8(key.to_pkcs8().expose_secret()).unwrap();
+        assert_eq!((again.kid(), again.jwk()), (key.kid(), key.jwk()));
+        let header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::RS256);
+        let sign =
+            |key: &SigningKey| jsonwebtoken::encode(&header, &json!({}), key.encoding()).unwrap();
+        assert_eq!(sign(&again), sign(&key));
+    }
+
+    #[test]
+    fn what_is_no_whole_rsa_key_is_refused() {
+        let der = SigningKey::shared().unwrap().to_pkcs8();
+        let der = der.expose_secret();
+        for bad in [&[][..], &der[..der.len() - 1], &der[26..]] {
+            SigningKey::from_pkcs8(bad).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn debug_shows_nothing_private() {
+        let key = SigningKey::shared().unwrap();
+        let shown = format!("{key:?} {:?}", key.to_pkcs8());
+        assert!(shown.starts_with(&format!("SigningKey {{ kid: \"{}\", .. }}", key.kid())));
+        assert!(shown.len() < 120, "{shown}");
     }
 
     #[test]

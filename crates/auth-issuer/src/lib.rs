@@ -40,13 +40,17 @@
 //!
 //! # What it serves
 //!
-//! | Request             | Answer                                                                               |
-//! |---------------------|--------------------------------------------------------------------------------------|
-//! | `POST /oauth/token` | RFC 6749 §4.4, JSON or form bodies, `client_secret_post` or `client_secret_basic`    |
-//! | `GET /v2/shipments` | a fixed list, for a valid token                                                      |
-//! | `POST /v2/bookings` | 201 and the body that was sent, for a valid token                                    |
-//! | `GET /settings/api` | the page of credentials and the legacy key, for who came by [`Issuer::settings_url`] |
-//! | `/admin/…`          | the same as JSON, for programs that show [`Issuer::admin_token`]                     |
+//! | Request              | Answer                                                                               |
+//! |----------------------|--------------------------------------------------------------------------------------|
+//! | `POST /oauth/token`  | RFC 6749 §4.4, JSON or form bodies, `client_secret_post`, `client_secret_basic`      |
+//! |                      | or `private_key_jwt`; bound to a key if there is a DPoP proof (RFC 9449)             |
+//! | `POST /oauth/revoke` | RFC 7009, for the tokens of the client that asks                                     |
+//! | `GET /.well-known/`… | `oauth-authorization-server`, `openid-configuration` (RFC 8414), `jwks.json`         |
+//! | `GET /v2/…`          | each [`Resource`]: a fixed list, and its items; for tokens and keys                  |
+//! | `POST /v2/bookings`  | 201 and the body that was sent                                                       |
+//! | `/v1/…`              | the same resources, for keys only                                                    |
+//! | `GET /settings/api`  | the page of credentials and the legacy key, for who came by [`Issuer::settings_url`] |
+//! | `/admin/…`           | the same as JSON, for programs that show [`Issuer::admin_token`]                     |
 //!
 //! The connections speak HTTP/1.1 or HTTP/2 with prior knowledge, without TLS.
 //!
@@ -82,21 +86,31 @@ mod fault;
 mod hash;
 mod info;
 mod issuer;
+mod jose;
 mod kept;
+mod keyring;
 mod keys;
+mod metadata;
+mod oauth;
 mod page;
 mod past;
+mod possession;
 mod quota;
 mod random;
 mod record;
 mod registry;
 mod resource;
+mod rotation;
 mod serve;
 mod skew;
 mod state;
 mod token;
 mod tokens;
 mod upset;
+
+#[cfg(test)]
+#[path = "../tests/it/holder.rs"]
+mod holder;
 
 pub use admin_error::AdminError;
 pub use builder::IssuerBuilder;
@@ -106,6 +120,7 @@ pub use error::StartError;
 pub use fault::{Event, Fault, Gate, Place, Script, ScriptError, When};
 pub use info::{CredentialInfo, NewCredentials};
 pub use issuer::Issuer;
+pub use keys::{KeyError, SigningKey};
 pub use past::{Cause, Outcome, PastRequest};
 pub use quota::{OverQuota, Quota, Refusal, Spends, Window, WindowLeft};
 pub use record::{ClientAuth, TokenRequestRecord};

@@ -8,8 +8,10 @@
 pub struct TokenRequestRecord {
     /// `Content-Type` as it was sent.
     pub content_type: Option<String>,
-    /// Where the client's secret was.
+    /// How the client showed who it is.
     pub client_auth: ClientAuth,
+    /// Whether there was a DPoP proof with it, good or not (RFC 9449 §5).
+    pub has_dpop_proof: bool,
     /// The names of the body's parameters, in the order of a form and sorted for JSON; empty if the body is malformed.
     pub parameters: Vec<String>,
     /// The client that the request named.
@@ -22,7 +24,7 @@ pub struct TokenRequestRecord {
     pub scope: Option<String>,
 }
 
-/// Where the secret of a token request was (RFC 6749 §2.3.1).
+/// How the client of a token request showed who it is (RFC 6749 §2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientAuth {
@@ -30,7 +32,9 @@ pub enum ClientAuth {
     Basic,
     /// In the body: `client_secret_post`.
     Post,
-    /// In both, which the issuer refuses.
+    /// By an assertion in the body: `private_key_jwt` (RFC 7523 §2.2).
+    PrivateKeyJwt,
+    /// In more than one way, which the issuer refuses (RFC 6749 §2.3).
     Both,
     /// Nowhere.
     None,

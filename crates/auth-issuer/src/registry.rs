@@ -199,6 +199,21 @@ impl Registry {
         self.inner().kept.key.as_ref().is_some_and(|known| known.hash.matches(key))
     }
 
+    /// What was kept along with the credentials under this name.
+    pub(crate) fn attached(&self, name: &str) -> Option<serde_json::Value> {
+        self.inner().kept.attached.get(name).cloned()
+    }
+
+    /// Keeps something along with the credentials.
+    pub(crate) fn attach(&self, name: &str, value: serde_json::Value) -> io::Result<()> {
+        let mut inner = self.inner();
+        if inner.directory.is_none() {
+            return Ok(());
+        }
+        inner.kept.attached.insert(name.to_owned(), value);
+        inner.save()
+    }
+
     /// All credentials, the oldest first.
     pub(crate) fn credentials(&self) -> Vec<CredentialInfo> {
         let inner = self.inner();
@@ -283,6 +298,11 @@ impl Registry {
             Some(credential) if credential.secret.matches(secret) => credential.known(),
             _ => Known::No,
         }
+    }
+
+    /// How it stands with `id`, which has shown who it is in another way.
+    pub(crate) fn known(&self, id: &str) -> Known {
+        self.inner().kept.credentials.get(id).map_or(Known::No, Credential::known)
     }
 
     /// Whether there is such a credential, and it is enabled.

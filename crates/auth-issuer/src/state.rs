@@ -7,6 +7,8 @@ use http::StatusCode;
 use crate::clock::Clock as _;
 use crate::counters::Tally;
 use crate::fault::{Event, Fault, Place, Stage};
+use crate::keys::SigningKey;
+use crate::oauth::OAuth;
 use crate::page::csrf::AdminAccess;
 use crate::page::once::Once;
 use crate::record::TokenRequestRecord;
@@ -20,6 +22,7 @@ pub(crate) struct State {
     pub(crate) registry: Registry,
     pub(crate) audiences: Vec<String>,
     pub(crate) tokens: Tokens,
+    pub(crate) oauth: OAuth,
     pub(crate) tally: Tally,
     pub(crate) stage: Stage,
     pub(crate) faults_spend_quota: bool,
@@ -59,17 +62,55 @@ impl State {
         match event {
             Event::ClockAhead(by) => self.clock.set(Skew::Ahead(by)),
             Event::ClockBehind(by) => self.clock.set(Skew::Behind(by)),
-            Event::RevokeAll => self.tokens.revoke_all(),
-            Event::RotateKeys => self.tokens.rotate(),
+            Event::RevokeAll => self.revoke_all(),
+            Event::RotateKeys => self.rotate_keys(),
             Event::ApiStatus(status) => {
                 self.set_api_status(status.and_then(|status| StatusCode::from_u16(status).ok()));
             }
         }
     }
 
+    /// Makes `token` invalid from now on; false if it is not one of this issuer's.
+    pub(crate) fn revoke(&self, token: &str) -> bool {
+        let is_ours = self.tokens.revoke(token);
+        self.keep_tokens();
+        is_ours
+    }
+
+    pub(crate) fn revoke_all(&self) {
+        self.tokens.revoke_all();
+        self.keep_tokens();
+    }
+
+    /// Signs with a key that is made on the spot, if it is not one of the process's first. If none can be made, the last one
+    /// stays.
+    fn rotate_keys(&self) {
+        match SigningKey::pooled(self.tokens.order_key()) {
+            Ok(key) => self.rotate_keys_to(key),
+            Err(error) => tracing::warn!(%error, "the signing key stays"),
+        }
+    }
+
+    pub(crate) fn rotate_keys_to(&self, key: SigningKey) {
+        self.tokens.rotate(key, self.clock.now());
+        self.keep_tokens();
+    }
+
+    pub(crate) fn retire_keys(&self) {
+        self.tokens.retire_keys();
+        self.keep_tokens();
+    }
+
+    /// Keeps what tokens need to be told apart after a restart.
+    pub(crate) fn keep_tokens(&self) {
+        if let Err(error) = self.registry.attach(Tokens::NAME, self.tokens.saved()) {
+            tracing::error!(%error, "keys and revocations could not be written down");
+        }
+    }
+
     /// Whether `token` opens anything now.
     pub(crate) fn is_valid(&self, token: &str) -> bool {
-        let verified = self.tokens.open(token, self.clock.now());
+        let verified = self.tokens.valid(token, self.clock.now());
         verified.is_some_and(|verified| self.registry.is_enabled(&verified.client))
     }
 

@@ -1,13 +1,15 @@
 //! Access tokens: minted, verified, revoked.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::clock::unix_seconds;
+use crate::keyring::{KeyRing, SavedKeys};
 use crate::keys::SigningKey;
 use crate::past::Held;
 
@@ -17,14 +19,62 @@ const REMEMBERED: usize = 1024;
 
 /// The mint of one issuer.
 pub(crate) struct Tokens {
-    /// The last one signs. The others verify what they have signed.
-    keys: RwLock<Vec<Arc<SigningKey>>>,
+    ring: Mutex<KeyRing>,
     validation: Validation,
     issuer: String,
     /// Sets this issuer's `jti` apart from that of any other.
     instance: String,
+    run: u64,
     lifetime: Duration,
     book: Mutex<Book>,
+}
+
+/// What a mint begins with: another one's keys and revocations, or its own.
+pub(crate) struct Mint {
+    ring: KeyRing,
+    instance: String,
+    run: u64,
+    book: Book,
+}
+
+/// What is kept of a mint over a restart.
+#[derive(Serialize, Deserialize)]
+struct SavedMint {
+    keys: SavedKeys,
+    instance: String,
+    /// How often it was started: tokens are numbered anew in each run, above those of the one before.
+    run: u64,
+    revoked_below: u64,
+    revoked: Vec<u64>,
+}
+
+/// So many tokens can be numbered in one run.
+const RUN: u64 = 1 << 40;
+
+impl Mint {
+    /// One that has issued nothing yet.
+    pub(crate) fn new(key: SigningKey, instance: String) -> Self {
+        Self { ring: KeyRing::new(key), instance, run: 0, book: Book::default() }
+    }
+
+    /// The one that was [saved](Tokens::saved), in its next run; `None` if that is none.
+    pub(crate) fn restored(saved: Value) -> Option<Self> {
+        let saved: SavedMint = serde_json::from_value(saved).ok()?;
+        let run = saved.run.checked_add(1)?;
+        let book = Book {
+            minted: run.checked_mul(RUN)?,
+            revoked_below: saved.revoked_below,
+            revoked: saved.revoked.into_iter().collect(),
+            verified: HashMap::new(),
+        };
+        let ring = KeyRing::restored(&saved.keys)?;
+        Some(Self { ring, instance: saved.instance, run, book })
+    }
+
+    /// Signs with `key` from now on; those before it verify on.
+    pub(crate) fn sign_with(&mut self, key: SigningKey, now: SystemTime, lifetime: Duration) {
+        self.ring.rotate(key, now, lifetime);
+    }
 }
 
 /// What a token says (RFC 7519 §4, RFC 9068 §2.2, and Auth0's `azp` and `gty`).
@@ -40,6 +90,30 @@ struct Claims {
     jti: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<Confirmation>,
+}
+
+/// The key that a token is bound to, by its thumbprint (RFC 7800 §3, RFC 9449 §6.1).
+#[derive(Debug, Serialize, Deserialize)]
+struct Confirmation {
+    jkt: String,
+}
+
+/// What a new token is to say.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) client: &'a str,
+    pub(crate) audience: &'a str,
+    pub(crate) scope: Option<&'a str>,
+    /// The thumbprint of the key that it is bound to.
+    pub(crate) jkt: Option<&'a str>,
+}
+
+/// A new token.
+pub(crate) struct Minted {
+    pub(crate) token: String,
+    pub(crate) held: Held,
 }
 
 #[derive(Default)]
@@ -51,27 +125,40 @@ struct Book {
     verified: HashMap<Box<str>, Verified>,
 }
 
-/// What a token says that was signed here.
+/// A token of this issuer, and what of it can change its standing.
 #[derive(Clone)]
 pub(crate) struct Verified {
-    number: u64,
-    expires_at: u64,
+    /// Whom it was issued to.
     pub(crate) client: Arc<str>,
     pub(crate) scope: Option<Arc<str>>,
-}
-
-/// A new token.
-pub(crate) struct Minted {
-    pub(crate) token: String,
-    pub(crate) held: Held,
+    /// The thumbprint of the key that it is bound to.
+    pub(crate) jkt: Option<Arc<str>>,
+    kid: Arc<str>,
+    number: u64,
+    expires_at: u64,
 }
 
 impl Tokens {
+    /// The name that it is kept under.
+    pub(crate) const NAME: &'static str = "tokens";
+
+    /// What is to be kept of it.
+    pub(crate) fn saved(&self) -> Value {
+        let (revoked_below, revoked) = {
+            let book = self.book();
+            (book.revoked_below, book.revoked.iter().copied().collect())
+        };
+        let keys = self.ring().saved();
+        let (instance, run) = (self.instance.clone(), self.run);
+        let saved = SavedMint { keys, instance, run, revoked_below, revoked };
+        // Strings and numbers always serialise.
+        serde_json::to_value(saved).unwrap_or_default()
+    }
+
     pub(crate) fn new(
-        key: Arc<SigningKey>,
+        mint: Mint,
         issuer: String,
         audiences: &[String],
-        instance: String,
         lifetime: Duration,
     ) -> Self {
         let mut validation = Validation::new(Algorithm::RS256);
@@ -80,8 +167,9 @@ impl Tokens {
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
         // The library would ask the machine's clock, and be lenient.
         validation.validate_exp = false;
-        let keys = RwLock::new(vec![key]);
-        Self { keys, validation, issuer, instance, lifetime, book: Mutex::default() }
+        let Mint { ring, instance, run, book } = mint;
+        let (ring, book) = (Mutex::new(ring), Mutex::new(book));
+        Self { ring, validation, issuer, instance, run, lifetime, book }
     }
 
     /// How long a token lives.
@@ -89,61 +177,39 @@ impl Tokens {
         self.lifetime
     }
 
-    /// A new token for `client`; `None` if it cannot be signed.
-    pub(crate) fn mint(
-        &self,
-        client: &str,
-        audience: &str,
-        scope: Option<&str>,
-        now: SystemTime,
-    ) -> Option<Minted> {
+    /// A new token; `None` if it cannot be signed.
+    pub(crate) fn mint(&self, wanted: &Wanted<'_>, now: SystemTime) -> Option<Minted> {
         let number = {
             let mut book = self.book();
             book.minted += 1;
             book.minted
         };
         let iat = unix_seconds(now);
+        let exp = iat.saturating_add(self.lifetime.as_secs());
         let claims = Claims {
             iss: self.issuer.clone(),
-            sub: format!("{client}@clients"),
-            aud: audience.to_owned(),
+            sub: format!("{}@clients", wanted.client),
+            aud: wanted.audience.to_owned(),
             iat,
-            exp: iat.saturating_add(self.lifetime.as_secs()),
-            azp: client.to_owned(),
+            exp,
+            azp: wanted.client.to_owned(),
             gty: "client-credentials".to_owned(),
             jti: format!("{}-{number}", self.instance),
-            scope: scope.map(str::to_owned),
+            scope: wanted.scope.map(str::to_owned),
+            cnf: wanted.jkt.map(|jkt| Confirmation { jkt: jkt.to_owned() }),
         };
-        let key = self.key(<[_]>::last)?;
+        let key = self.ring().signer(exp);
         let mut header = Header::new(Algorithm::RS256);
-        header.kid = Some(key.kid.clone());
-        let token = jsonwebtoken::encode(&header, &claims, &key.encoding).ok()?;
+        header.kid = Some(key.kid().to_owned());
+        let token = jsonwebtoken::encode(&header, &claims, key.encoding()).ok()?;
         // A lifetime beyond the end of time is one that does not end.
         let expires_at = now.checked_add(self.lifetime).unwrap_or(now);
         Some(Minted { token, held: Held { number, issued_at: now, expires_at } })
     }
 
-    /// Signs with a new key from now on. Tokens of the former ones stay as valid as they are.
-    ///
-    /// The key is made on the spot, which takes some hundred milliseconds; if it cannot be made, the last one stays.
-    pub(crate) fn rotate(&self) {
-        match SigningKey::generate() {
-            Some(key) => {
-                self.keys.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(key));
-            }
-            None => tracing::warn!("no new key can be made"),
-        }
-    }
-
-    fn key<F>(&self, choose: F) -> Option<Arc<SigningKey>>
-    where
-        F: FnOnce(&[Arc<SigningKey>]) -> Option<&Arc<SigningKey>>,
-    {
-        choose(&self.keys.read().unwrap_or_else(PoisonError::into_inner)).cloned()
-    }
-
-    /// What `token` says, if it is valid at `now`: signed here, for an audience of this issuer, neither expired nor revoked.
-    pub(crate) fn open(&self, token: &str, now: SystemTime) -> Option<Verified> {
+    /// The token, if it lives at `now`: signed here, for this API, neither expired nor revoked. Whether the request may
+    /// carry it, if it is bound to a key, is to be seen still.
+    pub(crate) fn valid(&self, token: &str, now: SystemTime) -> Option<Verified> {
         let verified = self.verify(token)?;
         let is_valid = verified.expires_at > unix_seconds(now) && !self.is_revoked(verified.number);
         is_valid.then_some(verified)
@@ -153,6 +219,11 @@ impl Tokens {
     pub(crate) fn is_revoked(&self, number: u64) -> bool {
         let book = self.book();
         number < book.revoked_below || book.revoked.contains(&number)
+    }
+
+    /// Whom `token` was issued to, dead or alive; `None` if it is not one of this issuer's.
+    pub(crate) fn client(&self, token: &str) -> Option<Arc<str>> {
+        self.verify(token).map(|verified| verified.client)
     }
 
     /// Makes `token` invalid from now on; false if it is not one of this issuer's.
@@ -169,24 +240,48 @@ impl Tokens {
         book.revoked.clear();
     }
 
-    /// Checks all that cannot change: signature, issuer, audience and shape.
+    /// The number of the next signing key, which nobody else gets.
+    pub(crate) fn order_key(&self) -> usize {
+        self.ring().order()
+    }
+
+    /// Signs with `key` from now on.
+    pub(crate) fn rotate(&self, key: SigningKey, now: SystemTime) {
+        self.ring().rotate(key, now, self.lifetime);
+    }
+
+    /// Takes away all keys but the one that signs.
+    pub(crate) fn retire_keys(&self) {
+        self.ring().retire();
+    }
+
+    /// The public keys whose tokens may live at `now`.
+    pub(crate) fn published(&self, now: SystemTime) -> Vec<Value> {
+        self.ring().published(now)
+    }
+
+    /// Checks all that does not change with time: key, signature, issuer, audience and shape.
     fn verify(&self, token: &str) -> Option<Verified> {
-        if let Some(verified) = self.book().verified.get(token) {
-            return Some(verified.clone());
+        let known = self.book().verified.get(token).cloned();
+        if let Some(known) = known {
+            // Its key may be gone by now.
+            return self.ring().verifier(&known.kid).is_some().then_some(known);
         }
         let kid = jsonwebtoken::decode_header(token).ok()?.kid?;
-        let key = self.key(|keys| keys.iter().find(|key| key.kid == kid))?;
-        let claims =
-            jsonwebtoken::decode::<Claims>(token, &key.decoding, &self.validation).ok()?.claims;
+        let key = self.ring().verifier(&kid)?.clone();
+        let decoded = jsonwebtoken::decode::<Claims>(token, key.decoding(), &self.validation);
+        let claims = decoded.ok()?.claims;
         let (instance, number) = claims.jti.rsplit_once('-')?;
         if instance != self.instance {
             return None;
         }
         let verified = Verified {
-            number: number.parse().ok()?,
-            expires_at: claims.exp,
             client: claims.azp.into(),
             scope: claims.scope.map(Arc::from),
+            jkt: claims.cnf.map(|cnf| cnf.jkt.into()),
+            kid: kid.into(),
+            number: number.parse().ok()?,
+            expires_at: claims.exp,
         };
         let mut book = self.book();
         if book.verified.len() >= REMEMBERED {
@@ -196,7 +291,12 @@ impl Tokens {
         Some(verified)
     }
 
+    /// Never locked together with the ring.
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ring(&self) -> MutexGuard<'_, KeyRing> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -32,6 +32,15 @@ pub(crate) async fn api(
     at(Place::Api, &state, request, next).await
 }
 
+/// Lets the request meet the fault of the key set, if there is one.
+pub(crate) async fn keys(
+    Extract(state): Extract<Arc<State>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    at(Place::Keys, &state, request, next).await
+}
+
 /// Lets the request meet the fault of `place`, if there is one. The token endpoint does so itself, since its fault decides
 /// about the quota.
 async fn at(place: Place, state: &State, request: Request, next: Next) -> Response {

@@ -10,6 +10,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::clock::Clock as _;
+use crate::possession::{self, NONCE, NotPossessed, Scheme, check_possession};
 use crate::registry::Access;
 use crate::resource::Resource;
 use crate::state::State;
@@ -50,20 +51,30 @@ pub(super) async fn guard(
         Some(status) => Some(forced(status)),
         None => match guarded.version {
             Version::V1 => v1(&state, request.headers()),
-            Version::V2 => v2(&state, request.headers(), guarded.resource),
+            Version::V2 => v2(&state, &request, guarded.resource),
         },
     };
-    let Some(refusal) = refusal else { return next.run(request).await };
-    // An answer while the client still writes can reach it as a reset connection; a test wants the status.
-    let _ = to_bytes(request.into_body(), MAX_BODY).await;
-    refusal
+    let is_bound = matches!(presented(request.headers()), Presented::Dpop(_));
+    let mut response = match refusal {
+        None => next.run(request).await,
+        Some(refusal) => {
+            // An answer while the client still writes can reach it as a reset connection; a test wants the status.
+            let _ = to_bytes(request.into_body(), MAX_BODY).await;
+            refusal
+        }
+    };
+    // RFC 9449 §9: the nonce for the next proof.
+    if is_bound && let Some(nonce) = state.oauth.possession.nonce(state.clock.now()) {
+        response.headers_mut().insert(NONCE, nonce);
+    }
+    response
 }
 
 /// Keys, as `Token token="…"` and as `Bearer …`. A token is as good as a wrong key.
 fn v1(state: &State, headers: &HeaderMap) -> Option<Response> {
     let key = match presented(headers) {
         Presented::Bearer(key) | Presented::Token(key) => Some(key),
-        Presented::Several | Presented::Nothing => None,
+        Presented::Dpop(_) | Presented::Several | Presented::Nothing => None,
     };
     if key.is_some_and(|key| state.registry.knows_key(key)) {
         return None;
@@ -75,7 +86,8 @@ fn v1(state: &State, headers: &HeaderMap) -> Option<Response> {
 }
 
 /// Tokens for what their credential was given, and keys for everything.
-fn v2(state: &State, headers: &HeaderMap, resource: Resource) -> Option<Response> {
+fn v2(state: &State, request: &Request, resource: Resource) -> Option<Response> {
+    let headers = request.headers();
     // Whoever says which version is to be right about it.
     if headers.get("flexport-version").is_some_and(|version| version != "2") {
         let mut response = Response::new(Body::from(BAD_VERSION));
@@ -83,9 +95,11 @@ fn v2(state: &State, headers: &HeaderMap, resource: Resource) -> Option<Response
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         return Some(response);
     }
-    let token = match presented(headers) {
-        Presented::Bearer(token) => token,
+    let (scheme, token) = match presented(headers) {
+        Presented::Bearer(token) if state.registry.knows_key(token) => return None,
         Presented::Token(key) if state.registry.knows_key(key) => return None,
+        Presented::Bearer(token) => (Scheme::Bearer, token),
+        Presented::Dpop(token) => (Scheme::Dpop, token),
         // That scheme is for keys alone.
         Presented::Token(_) => return Some(refused(StatusCode::UNAUTHORIZED, INVALID_TOKEN)),
         Presented::Several => {
@@ -95,17 +109,30 @@ fn v2(state: &State, headers: &HeaderMap, resource: Resource) -> Option<Response
         // RFC 6750 §3.1: without a credential there is nothing to say of it.
         Presented::Nothing => return Some(refused(StatusCode::UNAUTHORIZED, "Bearer")),
     };
-    if state.registry.knows_key(token) {
-        return None;
+    let unauthorized = |challenge| Some(refused(StatusCode::UNAUTHORIZED, challenge));
+    let invalid = match scheme {
+        Scheme::Bearer => INVALID_TOKEN,
+        Scheme::Dpop => NotPossessed::Token.challenge(),
+    };
+    let now = state.clock.now();
+    let Some(valid) = state.tokens.valid(token, now) else { return unauthorized(invalid) };
+    let shown = possession::Presented {
+        scheme,
+        token,
+        jkt: valid.jkt.as_deref(),
+        headers,
+        method: request.method(),
+        url: &format!("{}{}", state.oauth.url, request.uri().path()),
+    };
+    if let Err(error) = check_possession(&state.oauth.possession, &shown, now) {
+        return unauthorized(error.challenge());
     }
-    let access = state.tokens.open(token, state.clock.now()).map_or(Access::Ended, |verified| {
-        state.registry.access(&verified.client, verified.scope.as_deref(), resource)
-    });
-    match access {
+    match state.registry.access(&valid.client, valid.scope.as_deref(), resource) {
         Access::Granted => None,
-        Access::Ended => Some(refused(StatusCode::UNAUTHORIZED, INVALID_TOKEN)),
+        Access::Ended => unauthorized(invalid),
         Access::BeyondScope => {
-            let challenge = format!(r#"Bearer error="insufficient_scope", scope="{resource}""#);
+            let name = if scheme == Scheme::Dpop { "DPoP" } else { "Bearer" };
+            let challenge = format!(r#"{name} error="insufficient_scope", scope="{resource}""#);
             Some(refused(StatusCode::FORBIDDEN, &challenge))
         }
     }
@@ -113,6 +140,8 @@ fn v2(state: &State, headers: &HeaderMap, resource: Resource) -> Option<Response
 
 enum Presented<'a> {
     Bearer(&'a str),
+    /// A token that is bound to a key (RFC 9449 §7.1).
+    Dpop(&'a str),
     /// `Token token="…"`, of v1.
     Token(&'a str),
     /// Several `Authorization` fields: which of them would count?
@@ -132,6 +161,9 @@ fn presented(headers: &HeaderMap) -> Presented<'_> {
     let rest = rest.trim();
     if scheme.eq_ignore_ascii_case("bearer") {
         return Presented::Bearer(rest);
+    }
+    if scheme.eq_ignore_ascii_case("dpop") {
+        return Presented::Dpop(rest);
     }
     if scheme.eq_ignore_ascii_case("token")
         && let Some(quoted) = rest.strip_prefix("token=")

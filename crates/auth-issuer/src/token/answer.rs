@@ -8,6 +8,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
+use crate::jose::ProofError;
 use crate::past::Outcome;
 use crate::quota::{OverAnswer, QuotaHeaders};
 
@@ -31,6 +32,10 @@ pub(super) enum Refusal {
     Unsigned,
     /// The request could not be written down.
     NotKept,
+    /// The DPoP proof proves nothing, or lacks the nonce (RFC 9449 §5 and §8).
+    Proof(ProofError),
+    /// A token that is to be revoked is another client's.
+    NotYours,
 }
 
 #[derive(Serialize)]
@@ -42,15 +47,16 @@ struct Issued<'a> {
     scope: Option<&'a str>,
 }
 
-/// The answer that carries a token, and what its client's quota has to say.
+/// The answer that carries a token, bound to a key or not (RFC 9449 §5), and what its client's quota has to say.
 pub(super) fn issued(
     token: &str,
     lifetime: Duration,
     scope: Option<&str>,
+    is_bound: bool,
     quota: QuotaHeaders,
 ) -> Response {
-    let issued =
-        Issued { access_token: token, token_type: "Bearer", expires_in: lifetime.as_secs(), scope };
+    let token_type = if is_bound { "DPoP" } else { "Bearer" };
+    let issued = Issued { access_token: token, token_type, expires_in: lifetime.as_secs(), scope };
     let mut response = json(StatusCode::OK, &issued);
     quota.put(response.headers_mut());
     response
@@ -73,6 +79,13 @@ pub(super) fn over_quota(over: OverAnswer) -> Response {
     response
 }
 
+/// The answer to a revocation (RFC 7009 §2.2), whose body is nobody's concern.
+pub(super) fn done() -> Response {
+    let mut response = Response::new(Body::empty());
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 impl Refusal {
     pub(super) fn into_response(self) -> Response {
         let (status, error, description) = self.parts();
@@ -88,7 +101,10 @@ impl Refusal {
 
     pub(super) fn outcome(self) -> Outcome {
         match self {
-            Self::InvalidRequest(_) | Self::UnsupportedMediaType => Outcome::BadRequest,
+            Self::InvalidRequest(_)
+            | Self::UnsupportedMediaType
+            | Self::Proof(_)
+            | Self::NotYours => Outcome::BadRequest,
             Self::InvalidClient { .. } => Outcome::InvalidClient,
             Self::UnsupportedGrant => Outcome::UnsupportedGrant,
             Self::AccessDenied | Self::Disabled => Outcome::AccessDenied,
@@ -134,6 +150,17 @@ impl Refusal {
                 "server_error",
                 "The request could not be written down",
             ),
+            Self::Proof(ProofError::Invalid(how)) => {
+                (StatusCode::BAD_REQUEST, "invalid_dpop_proof", how)
+            }
+            Self::Proof(ProofError::Nonce) => (
+                StatusCode::BAD_REQUEST,
+                "use_dpop_nonce",
+                "The proof must have the nonce of DPoP-Nonce",
+            ),
+            Self::NotYours => {
+                (StatusCode::BAD_REQUEST, "invalid_grant", "The token was issued to another client")
+            }
             Self::Unsigned => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "server_error", "The token was not signed")
             }

@@ -1,24 +1,30 @@
-//! The token endpoint: `POST /oauth/token` (RFC 6749 §4.4).
+//! The token endpoint: `POST /oauth/token` (RFC 6749 §4.4), and its neighbour that revokes.
 
 mod answer;
+mod authenticate;
 mod basic;
 mod request;
+mod revoke;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use axum::extract::{Request, State as Extract};
 use axum::response::Response;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret, SecretString};
 
 use self::answer::Refusal;
+use self::authenticate::authenticate;
 use self::request::TokenRequest;
+pub(crate) use self::revoke::revoke;
 use crate::clock::Clock as _;
-use crate::credential::Known;
 use crate::fault::{Fault, Place};
 use crate::past::Outcome;
+use crate::possession::NONCE;
 use crate::registry::Uncharged;
 use crate::state::State;
-use crate::tokens::Minted;
+use crate::tokens::{Minted, Wanted};
 
 /// Answers a token request.
 ///
@@ -60,18 +66,25 @@ pub(crate) async fn token(Extract(state): Extract<Arc<State>>, request: Request)
                 return Refusal::NotKept.into_response();
             }
         };
-        match asked.and_then(|asked| Ok((asked.mint(&state)?, asked.scope))) {
-            Ok((minted, scope)) => {
+        let mut response = match asked.and_then(|asked| Ok((asked.mint(&state)?, asked))) {
+            Ok((minted, asked)) => {
                 end(Outcome::Issued, Some((audience.to_owned(), minted.held)));
+                let (scope, is_bound) = (asked.scope.as_deref(), asked.jkt.is_some());
                 let lifetime = state.tokens.lifetime();
-                answer::issued(&minted.token, lifetime, scope.as_deref(), quota)
+                answer::issued(&minted.token, lifetime, scope, is_bound, quota)
             }
             Err(refusal) => {
                 tracing::debug!(?refusal, client = id, "token request refused");
                 end(refusal.outcome(), None);
                 refusal.into_response()
             }
+        };
+        if request.has_proof()
+            && let Some(nonce) = state.oauth.possession.nonce(state.clock.now())
+        {
+            response.headers_mut().insert(NONCE, nonce);
         }
+        response
     };
     match fault {
         Some(fault) => fault.strike(answer).await,
@@ -84,28 +97,21 @@ struct Asked<'a> {
     client: &'a str,
     audience: &'a str,
     scope: Option<String>,
+    /// The thumbprint of the key that the token is to be bound to.
+    jkt: Option<String>,
 }
 
 impl Asked<'_> {
     fn mint(&self, state: &State) -> Result<Minted, Refusal> {
-        let (scope, now) = (self.scope.as_deref(), state.clock.now());
-        state.tokens.mint(self.client, self.audience, scope, now).ok_or(Refusal::Unsigned)
+        let (scope, jkt) = (self.scope.as_deref(), self.jkt.as_deref());
+        let wanted = Wanted { client: self.client, audience: self.audience, scope, jkt };
+        state.tokens.mint(&wanted, state.clock.now()).ok_or(Refusal::Unsigned)
     }
 }
 
-/// Whether `request` is entitled to a token. No clock decides about it, so it is known on arrival.
+/// Whether `request` is entitled to a token, as of its arrival. Assertions and proofs are used up.
 fn check<'a>(state: &State, request: &'a TokenRequest) -> Result<Asked<'a>, Refusal> {
-    if let Some(problem) = request.problem {
-        return Err(problem);
-    }
-    let refused = Refusal::InvalidClient { by_header: request.used_header() };
-    let id = request.client_id.as_deref().ok_or(refused)?;
-    let secret = request.secret.as_ref().ok_or(refused)?;
-    let grant = match state.registry.authenticate(id, secret.expose_secret()) {
-        Known::Yes(grant) => grant,
-        Known::Disabled => return Err(Refusal::Disabled),
-        Known::No => return Err(refused),
-    };
+    let (client, grant) = authenticate(state, request)?;
     match request.grant_type.as_deref() {
         Some("client_credentials") => {}
         Some(_) => return Err(Refusal::UnsupportedGrant),
@@ -117,5 +123,12 @@ fn check<'a>(state: &State, request: &'a TokenRequest) -> Result<Asked<'a>, Refu
         return Err(Refusal::AccessDenied);
     }
     let scope = grant.scope(request.scope.as_deref()).map_err(|_| Refusal::InvalidScope)?;
-    Ok(Asked { client: id, audience, scope })
+    let (oauth, now) = (&state.oauth, state.clock.now());
+    let proof = request.proof.as_ref().map_err(|error| Refusal::Proof(*error))?;
+    let holder = |proof: &SecretString| {
+        let holder = oauth.possession.holder(proof.expose_secret(), &oauth.token_endpoint, now);
+        holder.map_err(Refusal::Proof)
+    };
+    let jkt = proof.as_ref().map(holder).transpose()?;
+    Ok(Asked { client, audience, scope, jkt })
 }

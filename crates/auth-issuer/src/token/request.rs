@@ -4,21 +4,32 @@ use axum::body::to_bytes;
 use axum::extract::Request;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::answer::Refusal;
 use super::basic;
+use crate::jose::{ProofError, unverified_subject};
+use crate::possession;
 use crate::record::{ClientAuth, TokenRequestRecord};
 
 /// More than any token request needs, in bytes.
 const MAX_BODY: usize = 64 * 1024;
+
+/// RFC 7523 §2.2.
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// What a token request asks, as far as it could be understood: the quota is the client's even when the rest is junk.
 #[derive(Debug)]
 pub(super) struct TokenRequest {
     pub(super) client_id: Option<String>,
     pub(super) secret: Option<SecretString>,
+    /// RFC 7523 §2.2. Whoever sees one may send it first.
+    pub(super) assertion: Option<SecretString>,
+    /// Of DPoP (RFC 9449 §5).
+    pub(super) proof: Result<Option<SecretString>, ProofError>,
+    /// What is to be revoked (RFC 7009 §2.1).
+    pub(super) token: Option<SecretString>,
     pub(super) grant_type: Option<String>,
     pub(super) audience: Option<String>,
     pub(super) scope: Option<String>,
@@ -45,11 +56,17 @@ impl TokenRequest {
         matches!(self.client_auth, ClientAuth::Basic | ClientAuth::Both)
     }
 
+    /// Whether it tried to prove that it holds a key.
+    pub(super) fn has_proof(&self) -> bool {
+        !matches!(self.proof, Ok(None))
+    }
+
     /// What may be told of the request.
     pub(super) fn record(&self) -> TokenRequestRecord {
         TokenRequestRecord {
             content_type: self.content_type.clone(),
             client_auth: self.client_auth,
+            has_dpop_proof: self.has_proof(),
             parameters: self.parameters.clone(),
             client_id: self.client_id.clone(),
             audience: self.audience.clone(),
@@ -89,12 +106,41 @@ impl TokenRequest {
                 problem.get_or_insert(refusal);
             }
         }
+        let assertion = take("client_assertion").map(SecretString::from);
+        if let Some(assertion) = &assertion {
+            let subject = unverified_subject(assertion.expose_secret());
+            client_auth =
+                if secret.is_some() { ClientAuth::Both } else { ClientAuth::PrivateKeyJwt };
+            let is_other = match (&client_id, &subject) {
+                (Some(named), Some(subject)) => named != subject,
+                _ => false,
+            };
+            if secret.is_some() || is_other {
+                problem.get_or_insert(Refusal::InvalidRequest("two clients, or two secrets"));
+            }
+            // The quota is that of the client that the assertion is about (RFC 7523 §3 (2)), whatever else is wrong.
+            client_id = subject.or(client_id);
+        }
+        match (&assertion, take("client_assertion_type").as_deref()) {
+            (None, None) | (Some(_), Some(JWT_BEARER)) => {}
+            (None, Some(_)) => {
+                problem.get_or_insert(Refusal::InvalidRequest("client_assertion is missing"));
+            }
+            (Some(_), _) => {
+                let how = "client_assertion_type must be that of RFC 7523";
+                problem.get_or_insert(Refusal::InvalidRequest(how));
+            }
+        }
+        let proof = possession::proof(headers).map(|proof| proof.map(SecretString::from));
         let content_type = headers
             .get(CONTENT_TYPE)
             .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         Self {
             client_id,
             secret,
+            assertion,
+            proof,
+            token: take("token").map(SecretString::from),
             grant_type: take("grant_type"),
             audience: take("audience"),
             scope: take("scope"),
@@ -155,9 +201,13 @@ mod tests {
     fn debug_omits_the_secret() {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let pairs = pairs(&headers, br#"{"client_id":"id","client_secret":"hush"}"#);
+        headers.insert("dpop", HeaderValue::from_static("hush"));
+        let body =
+            br#"{"client_id":"id","client_secret":"hush","client_assertion":"hush","token":"hush"}"#;
+        let pairs = pairs(&headers, body);
         let request = TokenRequest::parse(&headers, pairs);
-        assert!(request.secret.is_some());
+        assert!(request.secret.is_some() && request.assertion.is_some() && request.has_proof());
+        assert!(request.token.is_some());
         assert!(!format!("{request:?} {:?}", request.record()).contains("hush"));
     }
 }

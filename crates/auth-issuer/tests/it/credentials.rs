@@ -223,14 +223,18 @@ async fn a_directory_keeps_everything_over_restarts_and_no_secret() {
     let directory = scratch.path().join("state");
     let start = || Issuer::builder().directory(&directory).quota(3).start();
     let issuer = start().await.unwrap();
-    let first = issuer.client_id().to_owned();
+    let (first, address) = (issuer.client_id().to_owned(), issuer.address());
     let secret = issuer.client_secret().to_owned();
     let credentials = issuer.create_credentials("app", [Resource::Invoices]).unwrap();
     let gone = issuer.create_credentials("gone", []).unwrap();
     issuer.delete_credentials(gone.client_id()).unwrap();
     let key = issuer.create_api_key().unwrap();
-    token_of(&issuer, &credentials).await;
+    let old = token_of(&issuer, &credentials).await;
     ask(&issuer, credentials.client_id(), "wrong").await;
+    let revoked = token(&issuer).await;
+    assert!(issuer.revoke(&revoked));
+    issuer.rotate_keys().await.unwrap();
+    let rotated = token(&issuer).await;
     assert!(start().await.is_err(), "two issuers have one directory");
     issuer.shutdown().await;
 
@@ -242,7 +246,12 @@ async fn a_directory_keeps_everything_over_restarts_and_no_secret() {
         }
     }
 
-    let issuer = start().await.unwrap();
+    let issuer =
+        Issuer::builder().directory(&directory).quota(3).bind(address).start().await.unwrap();
+    // The tokens of yesterday are what they were, whichever key has signed them, and those of today are others.
+    assert_eq!(get(&issuer, "/v2/invoices", &old).await.status, 200);
+    assert_eq!(shipments(&issuer, &rotated).await, 200);
+    assert_eq!(shipments(&issuer, &revoked).await, 401);
     assert_eq!((issuer.client_id(), issuer.client_secret()), (first.as_str(), ""));
     let all = issuer.credentials();
     let names: Vec<&str> = all.iter().map(|known| known.name.as_str()).collect();
@@ -250,7 +259,7 @@ async fn a_directory_keeps_everything_over_restarts_and_no_secret() {
     assert_eq!(all[1].resources, [Resource::Invoices]);
     let outcomes: Vec<_> = all[1].requests.iter().map(|past| past.outcome).collect();
     assert_eq!(outcomes, [Some(Outcome::InvalidClient), Some(Outcome::Issued)]);
-    assert_eq!(issuer.spent(), 2);
+    assert_eq!(issuer.spent(), 4);
     assert_eq!(get(&issuer, "/v1/invoices", &key).await.status, 200);
     assert_eq!(ask(&issuer, &first, &secret).await.status, 200);
     token_of(&issuer, &credentials).await;

@@ -1,0 +1,39 @@
+//! The revocation endpoint: `POST /oauth/revoke` (RFC 7009). It costs no unit of the quota.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State as Extract};
+use axum::response::Response;
+use secrecy::ExposeSecret;
+
+use super::answer::{self, Refusal};
+use super::authenticate::authenticate;
+use super::request::TokenRequest;
+use crate::state::State;
+
+/// Answers a revocation request.
+pub(crate) async fn revoke(Extract(state): Extract<Arc<State>>, request: Request) -> Response {
+    let request = TokenRequest::read(request).await;
+    match revoked(&state, &request) {
+        Ok(()) => answer::done(),
+        Err(refusal) => {
+            tracing::debug!(?refusal, client = request.client_id, "revocation refused");
+            refusal.into_response()
+        }
+    }
+}
+
+fn revoked(state: &State, request: &TokenRequest) -> Result<(), Refusal> {
+    let (client, _) = authenticate(state, request)?;
+    let token = request.token.as_ref().ok_or(Refusal::InvalidRequest("token is missing"))?;
+    let token = token.expose_secret();
+    match state.tokens.client(token) {
+        Some(owner) if *owner != *client => return Err(Refusal::NotYours),
+        Some(_) => {
+            state.revoke(token);
+        }
+        // As good as revoked (RFC 7009 §2.2).
+        None => {}
+    }
+    Ok(())
+}
