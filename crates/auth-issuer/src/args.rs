@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use auth_issuer::{Issuer, IssuerBuilder, Script};
+use auth_issuer::{Issuer, IssuerBuilder, Quota, Refusal, Script, Window};
 
 pub(crate) const HELP: &str = "\
 A development OAuth 2.0 issuer with a token quota, and a small API that its tokens open.
@@ -18,6 +18,12 @@ Usage: auth-issuer [OPTIONS]
   --lifetime TIME        how long tokens live: 90s, 15m, 24h, 7d    [default: 24h]
   --quota N              token requests per window, or `unlimited`  [default: 10]
   --quota-window TIME    how long a spent request counts            [default: 24h]
+  --quota-calendar PERIOD
+                         the window is the present utc-hour, utc-day or utc-month
+  --quota-refusal HOW    retry-after, auth0 (quota headers too), bare, or words (400)
+                                                                    [default: retry-after]
+  --directory PATH       keep credentials, keys and counts there, over restarts
+                                                                    [default: in memory]
   --script FILE          faults and events, in TOML
   --i-know-this-is-for-development
                          permit an address that other machines can reach
@@ -42,6 +48,7 @@ impl Command {
         let mut ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let mut port = 8400;
         let mut client = None;
+        let mut quota = QuotaFlags::default();
         let mut builder = Issuer::builder();
         while let Some(argument) = arguments.next() {
             // Both `--flag value` and `--flag=value`.
@@ -65,15 +72,34 @@ impl Command {
                 }
                 "--quota-window" => {
                     let time = duration(&value()?).ok_or_else(|| wrong("a time such as 24h"))?;
-                    builder = builder.quota_window(time);
+                    quota.window = Some(time);
                 }
                 "--quota" => {
-                    builder = match value()?.as_str() {
-                        "unlimited" => builder.unlimited_quota(),
-                        limit => builder
-                            .quota(limit.parse().map_err(|_| wrong("a number, or `unlimited`"))?),
+                    quota.limit = match value()?.as_str() {
+                        "unlimited" => None,
+                        limit => {
+                            Some(limit.parse().map_err(|_| wrong("a number, or `unlimited`"))?)
+                        }
                     };
                 }
+                "--quota-calendar" => {
+                    quota.calendar = Some(match value()?.as_str() {
+                        "utc-hour" => Window::utc_hour,
+                        "utc-day" => Window::utc_day,
+                        "utc-month" => Window::utc_month,
+                        _ => return Err(wrong("utc-hour, utc-day or utc-month")),
+                    });
+                }
+                "--quota-refusal" => {
+                    quota.refusal = match value()?.as_str() {
+                        "retry-after" => Refusal::RetryAfter,
+                        "auth0" => Refusal::Auth0Headers,
+                        "bare" => Refusal::Bare,
+                        "words" => Refusal::BadRequest("The token quota is exhausted".to_owned()),
+                        _ => return Err(wrong("retry-after, auth0, bare or words")),
+                    };
+                }
+                "--directory" => builder = builder.directory(value()?),
                 "--script" => {
                     let path = value()?;
                     let file = std::fs::read_to_string(&path)
@@ -88,9 +114,41 @@ impl Command {
         if let Some(id) = client {
             builder = builder.client_id(id);
         }
-        Ok(Self::Serve(Box::new(builder.bind(SocketAddr::new(ip, port)))))
+        let builder = builder.quotas(quota.quota()?).bind(SocketAddr::new(ip, port));
+        Ok(Self::Serve(Box::new(builder)))
     }
 }
+
+/// What is said of the quota, in any order.
+struct QuotaFlags {
+    /// `None` is without limit.
+    limit: Option<u32>,
+    window: Option<Duration>,
+    calendar: Option<fn(u32) -> Window>,
+    refusal: Refusal,
+}
+
+impl Default for QuotaFlags {
+    fn default() -> Self {
+        Self { limit: Some(10), window: None, calendar: None, refusal: Refusal::RetryAfter }
+    }
+}
+
+impl QuotaFlags {
+    fn quota(self) -> Result<Quota, String> {
+        let Some(limit) = self.limit else { return Ok(Quota::unlimited()) };
+        let window = match (self.window, self.calendar) {
+            (Some(_), Some(_)) => {
+                return Err("--quota-window and --quota-calendar exclude each other".to_owned());
+            }
+            (None, Some(calendar)) => calendar(limit),
+            (window, None) => Window::rolling(limit, window.unwrap_or(DAY)),
+        };
+        Ok(Quota::unlimited().and(window).refusal(self.refusal))
+    }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A whole number with a unit: `s`, `m`, `h` or `d`.
 fn duration(text: &str) -> Option<Duration> {
@@ -120,8 +178,14 @@ mod tests {
         let Ok(Command::Serve(builder)) = parse(line) else { panic!("refused") };
         let seen = format!("{builder:?}");
         for part in
-            ["[::1]:0", "app", "https://api", "900s", "Some(3)", "43200s", "loopback_only: false"]
+            ["[::1]:0", "app", "https://api", "900s", "limit: 3", "43200s", "loopback_only: false"]
         {
+            assert!(seen.contains(part), "{part} is not in {seen}");
+        }
+        let line = "--directory state --quota-refusal words --quota-calendar utc-month --quota 3";
+        let Ok(Command::Serve(builder)) = parse(line) else { panic!("refused") };
+        let seen = format!("{builder:?}");
+        for part in ["\"state\"", "BadRequest", "Month"] {
             assert!(seen.contains(part), "{part} is not in {seen}");
         }
     }
@@ -138,6 +202,9 @@ mod tests {
             "--lifetime h",
             "--lifetime 5w",
             "--verbose",
+            "--quota-calendar utc-week",
+            "--quota-refusal never",
+            "--quota-calendar utc-day --quota-window 3h",
             "--script",
             "--script /no/such/file",
             // A file, but not a script.

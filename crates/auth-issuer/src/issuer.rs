@@ -93,6 +93,12 @@ impl Issuer {
         self.state.access.token()
     }
 
+    /// Whether its state outlives it, in a [`directory`](crate::IssuerBuilder::directory).
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.state.registry.is_kept()
+    }
+
     /// How many token requests arrived since the start, whatever became of them.
     #[must_use]
     pub fn token_requests(&self) -> u64 {

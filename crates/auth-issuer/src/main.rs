@@ -58,7 +58,18 @@ async fn serve(builder: IssuerBuilder) -> Result<(), String> {
 fn greeting(issuer: &Issuer) -> String {
     let (url, endpoint) = (issuer.url(), issuer.token_endpoint());
     let settings = issuer.settings_url();
-    let (id, secret, audience) = (issuer.client_id(), issuer.client_secret(), issuer.audience());
+    let (id, audience) = (issuer.client_id(), issuer.audience());
+    let (secret, of_secret) = match (issuer.client_secret(), issuer.is_kept()) {
+        ("", _) => (
+            "SECRET",
+            "(made in an earlier run, which told it once; the settings page can make another one)",
+        ),
+        (secret, true) => (secret, "(for development only; told this once, and kept as a hash)"),
+        (secret, false) => (
+            secret,
+            "(made for this run, for development only: it opens nothing else, and is gone on exit)",
+        ),
+    };
     format!(
         "Issuer:         {url}
 Token endpoint: {endpoint}
@@ -68,7 +79,7 @@ Settings:       {settings}
                 (credentials and the API key, in a browser; whoever has this address has all of them)
 Client id:      {id}
 Client secret:  {secret}
-                (made for this run, for development only: it opens nothing else, and is gone on exit)
+                {of_secret}
 
 A token:
 

@@ -83,6 +83,11 @@ impl Registry {
         Ok(Self { quota, inner: Mutex::new(inner) })
     }
 
+    /// Whether there is a directory.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.inner().directory.is_some()
+    }
+
     /// Whether a request that is refused for another reason spends a unit.
     pub(crate) fn counts_failures(&self) -> bool {
         self.quota.counts_failures()

@@ -19,12 +19,10 @@ fn run(arguments: &[&str]) -> Output {
     Command::new(PROGRAM).args(arguments).output().unwrap()
 }
 
-#[cfg(unix)]
-#[test]
-fn it_prints_what_a_client_needs_and_serves_until_it_is_interrupted() {
+/// A program that serves, and what it has printed until then.
+fn serving(arguments: &[&str]) -> (Running, String) {
     let mut command = Command::new(PROGRAM);
-    command.args(["--port", "0", "--client-id", "app", "--quota", "3", "--lifetime", "1h"]);
-    let mut running = Running(command.stdout(Stdio::piped()).spawn().unwrap());
+    let mut running = Running(command.args(arguments).stdout(Stdio::piped()).spawn().unwrap());
     let mut output = String::new();
     for line in BufReader::new(running.0.stdout.take().unwrap()).lines() {
         let line = line.unwrap();
@@ -34,13 +32,24 @@ fn it_prints_what_a_client_needs_and_serves_until_it_is_interrupted() {
             break;
         }
     }
-    let value = |name: &str| {
-        let line = output.lines().find(|line| line.starts_with(name)).unwrap();
-        line.split_once(':').unwrap().1.trim().to_owned()
-    };
+    (running, output)
+}
+
+fn value(output: &str, name: &str) -> String {
+    let line = output.lines().find(|line| line.starts_with(name)).unwrap();
+    line.split_once(':').unwrap().1.trim().to_owned()
+}
+
+#[cfg(unix)]
+#[test]
+fn it_prints_what_a_client_needs_and_serves_until_it_is_interrupted() {
+    let arguments = ["--port", "0", "--client-id", "app", "--quota", "3", "--lifetime", "1h"];
+    let (mut running, output) = serving(&arguments);
+    let value = |name: &str| value(&output, name);
     assert_eq!(value("Client id"), "app");
     assert!(value("Client secret").len() >= 32);
     assert!(value("Token endpoint").starts_with("http://127.0.0.1:"));
+    assert!(value("Settings").starts_with(&format!("{}/settings/api/", value("Issuer"))));
     assert!(output.contains("for development only"));
     assert!(output.contains(&format!("curl {}", value("Token endpoint"))));
     let address = value("Issuer").trim_start_matches("http://").to_owned();
@@ -49,6 +58,21 @@ fn it_prints_what_a_client_needs_and_serves_until_it_is_interrupted() {
     let pid = running.0.id().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     assert!(running.0.wait().unwrap().success());
+}
+
+#[test]
+fn a_directory_keeps_the_secret_that_was_told_once_even_if_the_program_is_killed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let directory = scratch.path().to_str().unwrap();
+    let arguments = ["--port", "0", "--client-id", "app", "--directory", directory];
+    let (running, output) = serving(&arguments);
+    assert!(value(&output, "Client secret").len() >= 32);
+    assert!(output.contains("told this once"));
+    // Killed.
+    drop(running);
+    let (_running, output) = serving(&arguments);
+    assert_eq!(value(&output, "Client secret"), "SECRET");
+    assert!(output.contains("made in an earlier run"));
 }
 
 #[test]
