@@ -118,6 +118,9 @@ async fn old_keys_are_used_on_while_others_are_fetched_in_the_background() {
     let endpoint = Endpoint::of(std::slice::from_ref(&a));
     let (source, clock) = over(&endpoint);
     assert!(source.others(0, clock.now()).await);
+    // Until then nobody takes the lock.
+    let look_at = source.0.look_at.load(Ordering::Relaxed);
+    assert_eq!(look_at, clock.now().boot.millis + 600_000);
     pass(599).await;
     source.look_after(clock.now());
     pass(1).await;
