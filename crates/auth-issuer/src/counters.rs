@@ -21,7 +21,8 @@ pub struct Counters {
     pub issued: u64,
     /// Refused with 401 `invalid_client`: an unknown client, or a wrong or missing secret.
     pub invalid_client: u64,
-    /// Refused with `invalid_request`: malformed, incomplete, or of another content type.
+    /// Refused with `invalid_request`: malformed, incomplete, or of another content type; or with `invalid_dpop_proof` or
+    /// `use_dpop_nonce` (RFC 9449 §5 and §8).
     pub bad_request: u64,
     /// Refused with 400 `unsupported_grant_type`.
     pub unsupported_grant: u64,

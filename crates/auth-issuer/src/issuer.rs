@@ -168,7 +168,8 @@ impl Issuer {
     }
 
     /// Whether `token` opens an API now: signed here, for an audience of this issuer, neither
-    /// expired nor revoked. For a server of the test's own.
+    /// expired nor revoked. For a server of the test's own, which must see for itself to the proof of a token that is bound
+    /// to a key.
     #[must_use]
     pub fn is_valid(&self, token: &str) -> bool {
         self.state.play();

@@ -7,6 +7,7 @@ mod dpop;
 mod exchange;
 mod harness;
 mod http2;
+mod keys;
 #[path = "../../../auth-core/tests/it/log.rs"]
 mod log;
 #[cfg(feature = "rustls")]
