@@ -65,6 +65,11 @@ impl Pace {
         self.flying_since.is_some() || now >= self.next
     }
 
+    /// Whether the last flight that has landed brought nothing.
+    pub(super) fn is_failing(&self) -> bool {
+        self.failures > 0
+    }
+
     /// Whether the keys are old, and something may be done about it.
     pub(super) fn is_due(&self, now: u64) -> bool {
         now >= self.look_at()

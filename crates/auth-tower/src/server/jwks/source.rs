@@ -97,6 +97,11 @@ impl Source {
         self.0.generation() != seen || (self.0.remote.is_some() && pace.allows(now.boot.millis))
     }
 
+    /// Whether the last wish for other keys was not granted: there may be some, and nobody can tell.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.0.pace().is_failing()
+    }
+
     /// Waits for the flight under way, or for a new one if it is time for that. Whether there are other keys than those of
     /// generation `seen` (0 for none).
     ///

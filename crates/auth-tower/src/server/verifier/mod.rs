@@ -126,6 +126,8 @@ impl Verifier {
             // Without any keys it is not for this token to say what is wrong.
             Step::Otherwise(_, 0) => None,
             Step::Otherwise(_, seen) if self.source.may_have_others(seen, now) => None,
+            // Nor while the endpoint is down: its key may be a new one.
+            Step::Otherwise(invalid, _) if self.is_in_doubt(invalid) => None,
             Step::Otherwise(invalid, _) => Some(Err(invalid)),
         }
     }
@@ -142,15 +144,19 @@ impl Verifier {
             let others = rounds < MOST_ROUNDS && self.source.others(seen, now).await;
             rounds += 1;
             if !others {
-                return Err(match seen {
-                    0 => {
-                        let retry_after = self.source.retry_after(self.clock.now());
-                        Rejected::Unavailable { retry_after }
-                    }
-                    _ => Rejected::Invalid(invalid),
-                });
+                if seen != 0 && !self.is_in_doubt(invalid) {
+                    return Err(Rejected::Invalid(invalid));
+                }
+                let retry_after = self.source.retry_after(self.clock.now());
+                return Err(Rejected::Unavailable { retry_after });
             }
         }
+    }
+
+    /// Whether the key that a token names may be one that the endpoint, which is down, would have. A 401 would make the client
+    /// spend another token, with the same key.
+    fn is_in_doubt(&self, invalid: Invalid) -> bool {
+        invalid.reason() == Reason::UnknownKey && self.source.is_in_doubt()
     }
 
     fn step(&self, token: &str, now: Now) -> Step {

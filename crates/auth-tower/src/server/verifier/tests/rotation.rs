@@ -173,3 +173,27 @@ async fn keys_without_names_are_fetched_anew_when_none_of_them_fits() {
     assert!(verifier.verify(&nameless(&b)).await.is_ok());
     assert_eq!((endpoint.fetches(), reason(&verifier, &nameless(&a))), (2, Reason::Signature));
 }
+
+/// A client that hears 401 spends another token, and that one would be signed with the same key.
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_new_while_the_endpoint_is_down_is_no_fault_of_the_token() {
+    let (a, b) = (Pair::p256(), Pair::p256());
+    let endpoint = Endpoint::of(&[a.named("a")]);
+    let (_, verifier) = over(&endpoint);
+    assert!(verifier.verify(&token(&a, "a")).await.is_ok());
+    endpoint.now(Does::Fail);
+    pass(10).await;
+    for _ in 0..3 {
+        assert!(verifier.cached(&token(&b, "b")).is_none());
+        let rejected = verifier.verify(&token(&b, "b")).await;
+        assert!(matches!(rejected, Err(Rejected::Unavailable { .. })));
+        // What the keys at hand can tell is told.
+        assert!(verifier.cached(&token(&a, "a")).unwrap().is_ok());
+        assert_eq!(reason(&verifier, &token(&b, "a")), Reason::Signature);
+    }
+    assert_eq!(endpoint.fetches(), 2);
+    endpoint.publishes(&[a.named("a"), b.named("b")]);
+    pass(20).await;
+    assert!(verifier.verify(&token(&b, "b")).await.is_ok());
+    assert_eq!(rejected(verifier.verify(&token(&b, "c")).await), Reason::UnknownKey);
+}
