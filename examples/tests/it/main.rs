@@ -1,3 +1,4 @@
 //! What the pieces promise together.
 
+mod page;
 mod vendor;

@@ -17,6 +17,8 @@ use reqwest::StatusCode;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use serde_json::{Value, json};
 
+use crate::page::Person;
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A client of a user's: ours, with a table for both versions of the API.
@@ -84,8 +86,13 @@ async fn the_vendors_page_holds_point_by_point() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let key_file = directory.path().join("key");
 
+    // Point 5: without an account there is no page.
+    let page = format!("{}/settings/api", issuer.url());
+    ensure!(reqwest::get(page).await?.status() == StatusCode::UNAUTHORIZED);
+    let person = Person::at(&issuer).await?;
+
     // Point 10: "Generate" shows a key.
-    let key = issuer.create_api_key()?;
+    let key = person.generate().await?;
     std::fs::write(&key_file, &key)?;
 
     // Point 1: the legacy key opens every endpoint.
@@ -96,20 +103,22 @@ async fn the_vendors_page_holds_point_by_point() -> Result<()> {
         }
     }
 
-    // Points 5 and 6: "Create API credentials", with two resources ticked; a new row, an id and a secret to copy.
+    // Point 6: "Create API credentials", with two resources ticked; a new row, an id and a secret to copy.
     let ticked = [Resource::Shipments, Resource::Invoices];
-    let created = issuer.create_credentials("Reports", ticked)?;
+    let (id, secret) = person.create("Reports", &ticked).await?;
     let row = issuer.credentials().pop().context("no row")?;
     ensure!((row.name.as_str(), &row.resources[..]) == ("Reports", &ticked[..]));
-    ensure!(row.client_id == created.client_id());
+    ensure!(row.client_id == id);
+    let page = person.look().await?;
+    ensure!(page.contains("Reports") && page.contains(&id) && !page.contains(&secret));
 
     // Point 7: the exchange, as the page shows it with curl.
     let raw = reqwest::Client::builder().no_proxy().build()?;
     let answer = raw
         .post(issuer.token_endpoint())
         .json(&json!({
-            "client_id": created.client_id(),
-            "client_secret": created.client_secret(),
+            "client_id": id,
+            "client_secret": secret,
             "audience": issuer.audience(),
             "grant_type": "client_credentials",
         }))
@@ -121,11 +130,10 @@ async fn the_vendors_page_holds_point_by_point() -> Result<()> {
 
     // Point 9: the decoded JWT.
     let claims = claims(token)?;
-    let id = created.client_id();
     ensure!(claims["iss"] == issuer.url());
     ensure!(claims["sub"] == format!("{id}@clients"));
     ensure!(claims["aud"] == issuer.audience());
-    ensure!(claims["azp"] == id && claims["gty"] == "client-credentials");
+    ensure!(claims["azp"] == id.as_str() && claims["gty"] == "client-credentials");
     // Point 4: a finite life, of 24 hours.
     let (issued, expires) = (claims["iat"].as_u64(), claims["exp"].as_u64());
     ensure!(expires.zip(issued).is_some_and(|(exp, iat)| exp - iat == 86_400));
@@ -142,7 +150,7 @@ async fn the_vendors_page_holds_point_by_point() -> Result<()> {
     ensure!(status == StatusCode::UNAUTHORIZED && body["errors"][0]["code"] == "bad_token");
 
     // Point 8: cached and reused until it expires, by our client: one token request for all of this.
-    let pair = (created.client_id(), created.client_secret());
+    let pair = (id.as_str(), secret.as_str());
     let app = App::new(&issuer, pair, &key_file, &clock)?;
     let before = issuer.spent();
     for _ in 0..50 {
@@ -180,6 +188,7 @@ async fn the_vendors_page_holds_point_by_point() -> Result<()> {
     }
     ensure!(ask().send().await?.status() == StatusCode::TOO_MANY_REQUESTS);
     ensure!(issuer.credentials().pop().context("no row")?.spent == spent + 10);
+    ensure!(person.look().await?.contains("10 of 10 spent"));
 
     // Point 10: keys do not expire ...
     clock.suspend(3650 * DAY);
@@ -187,7 +196,7 @@ async fn the_vendors_page_holds_point_by_point() -> Result<()> {
     ensure!(status == StatusCode::OK);
     ensure!(app.get("/v1/shipments").await? == StatusCode::OK);
     // ... and "Revert" ends the present one. The file has the new one, and no request of our client fails.
-    let new = issuer.revert_api_key()?;
+    let new = person.revert().await?;
     std::fs::write(&key_file, &new)?;
     let (status, body) = curl(&issuer, "/v1/shipments", &key).await?;
     ensure!(status == StatusCode::UNAUTHORIZED && body["errors"][0]["code"] == "bad_token");
