@@ -1,4 +1,5 @@
 //! What the pieces promise together.
 
+mod docs;
 mod page;
 mod vendor;
