@@ -1,0 +1,45 @@
+//! The count, whoever asks at the same time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::*;
+use crate::quota::Window;
+
+#[test]
+fn ten_thousand_spends_from_eight_threads_are_counted_exactly() {
+    const LIMIT: u32 = 7_000;
+    let quota = Quota::per_day(LIMIT).and(Window::utc_month(20_000));
+    let scratch = tempfile::tempdir().unwrap();
+    let registry = Registry::open(quota.clone(), scratch.path()).unwrap();
+    registry.register("app", "x", Grant::All, UNIX_EPOCH).unwrap();
+    let (registry, granted) = (Arc::new(registry), Arc::new(AtomicU32::new(0)));
+    let threads: Vec<_> = (0..8_u32)
+        .map(|thread| {
+            let (registry, granted) = (Arc::clone(&registry), Arc::clone(&granted));
+            std::thread::spawn(move || {
+                for i in 0..1_250 {
+                    // All in one second, and out of order among the threads.
+                    let micros = u64::from(i * 8 + thread) * 100;
+                    let now = UNIX_EPOCH + Duration::from_micros(micros);
+                    let begun = registry.begin("app", "api", true, |_| false, now);
+                    registry.end("app", begun.number, Outcome::Issued, None);
+                    granted.fetch_add(u32::from(begun.spent.is_ok()), Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    assert_eq!(granted.load(Ordering::Relaxed), LIMIT);
+    let count = |registry: &Registry| {
+        let left = registry.left("app", UNIX_EPOCH + Duration::from_secs(1)).unwrap();
+        (left[0].left, left[1].left, registry.spent())
+    };
+    assert_eq!(count(&registry), (0, 20_000 - LIMIT, u64::from(LIMIT)));
+    // And the next process counts the same.
+    drop(registry);
+    assert_eq!(count(&Registry::open(quota, scratch.path()).unwrap()), (0, 13_000, 7_000));
+}
