@@ -15,5 +15,6 @@ mod page;
 mod quota;
 mod revoke;
 mod script;
+mod secrecy;
 mod serve;
 mod token;
