@@ -74,7 +74,7 @@ async fn a_trace_of_all_headers_outside_and_inside_shows_no_credential() {
         let header = auth.try_authorization().unwrap().into_header();
         tokens.push(header.to_str().unwrap().strip_prefix("Bearer ").unwrap().to_owned());
     }
-    assert_eq!(text(stack, get(&format!("{}/v1/shipments", issuer.url()))).await.0, 404);
+    assert_eq!(text(stack, get(&format!("{}/v1/none", issuer.url()))).await.0, 404);
     assert_eq!(issuer.token_requests(), 2);
 
     let text = log.text();
