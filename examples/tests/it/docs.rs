@@ -10,7 +10,7 @@ fn the_script_in_the_documents_is_one() -> Result<()> {
     let scripts: Vec<&str> = blocks.filter(|block| block.contains("[[fault]]")).collect();
     ensure!(!scripts.is_empty());
     for script in scripts {
-        Script::from_toml(script)?;
+        let _ = Script::from_toml(script)?;
     }
     Ok(())
 }
