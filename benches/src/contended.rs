@@ -48,7 +48,7 @@ pub fn contended(scale: Scale) -> Section {
         ),
     );
 
-    let threads = in_threads(&cases, scale);
+    let threads = in_threads(&cases, &THREADS, scale);
     let median_of = |name, count| threads[&(name, count)].median();
     let heads = THREADS.map(|threads| format!("{threads} threads"));
     let mut table =
@@ -64,7 +64,10 @@ pub fn contended(scale: Scale) -> Section {
         .map(|case| (case.name, [1, 2].map(|threads| median_of(case.name, threads))))
         .collect();
 
-    let (table, flat) = flatness(scale);
+    let (table, flat) = flatness(scale, || {
+        let authenticator = credential::with_token();
+        [headers::floor()].into_iter().chain(headers::ours(&authenticator)).collect()
+    });
     section.tables.push(table);
     section.ratios = vec![("flat_2_threads", flat)];
     section.tables.push(in_tasks(&cases, scale));
@@ -72,14 +75,19 @@ pub fn contended(scale: Scale) -> Section {
     section
 }
 
-fn in_threads(cases: &[Case], scale: Scale) -> BTreeMap<(&'static str, usize), Rounds> {
+/// Rounds of each case on each number of threads.
+pub(crate) fn in_threads(
+    cases: &[Case],
+    numbers: &[usize],
+    scale: Scale,
+) -> BTreeMap<(&'static str, usize), Rounds> {
     let (count, length, limit) = scale.pick((1, 20, 1), (25, 1_000, 40));
     let length = Duration::from_micros(length);
     let mut rounds = BTreeMap::<_, Rounds>::new();
     let started = now();
     for turn in 0..count {
         for case in cases {
-            for threads in THREADS {
+            for &threads in numbers {
                 let calls = calls_in(case, threads, length);
                 let rounds = rounds.entry((case.name, threads)).or_default();
                 let calm = rounds.calm();
@@ -99,16 +107,16 @@ fn in_threads(cases: &[Case], scale: Scale) -> BTreeMap<(&'static str, usize), R
     rounds
 }
 
-/// Of ours and of the floor: what a call costs at two threads, over what it costs at one. Only calm rounds count.
-fn flatness(scale: Scale) -> (Table, f64) {
+/// Of each case: what a call costs at two threads, over what it costs at one; and that of the second to that of the first, which
+/// is the floor. Only calm rounds count.
+pub(crate) fn flatness(scale: Scale, make: impl Fn() -> Vec<Case>) -> (Table, f64) {
     let (layouts, wanted, length, limit) = scale.pick((1, 1, 20, 1), (7, 7, 500, 4));
     let mut figures: Vec<(&str, [Rounds; 2])> = Vec::new();
     let mut kept = Vec::new();
     for layout in 0..layouts {
         // As in `hit`: what is made after this lies elsewhere in its page.
         kept.push(vec![0_u8; 200 * layout + 1]);
-        let authenticator = credential::with_token();
-        let cases = [headers::floor()].into_iter().chain(headers::ours(&authenticator));
+        let cases = make().into_iter();
         let cases: Vec<_> =
             cases.map(|case| (calls_in(&case, 2, Duration::from_micros(length)), case)).collect();
         figures.resize_with(cases.len(), Default::default);

@@ -23,7 +23,7 @@ use crate::section::{Scale, Section, Table};
 use crate::threads::{Round, pinned};
 use crate::work::at_once;
 
-type Body = Full<Bytes>;
+pub(crate) type Body = Full<Bytes>;
 
 const METHOD: &str = "A request is built, passed through, and dropped by a service that does nothing; the request has room \
 for another header, and none or four of its own. Nanoseconds, the median of the calm rounds, and what is left after the bare \
@@ -31,7 +31,7 @@ service's median is taken away. `Never` sends no request twice; `Auto` keeps a c
 `middleware` is reqwest-middleware's client with a last middleware that answers by itself, with and without \
 `AuthMiddleware` before it. The ratios are those with four headers.";
 
-const HEADERS: [(HeaderName, HeaderValue); 4] = [
+pub(crate) const HEADERS: [(HeaderName, HeaderValue); 4] = [
     (http::header::ACCEPT, HeaderValue::from_static("application/json")),
     (http::header::USER_AGENT, HeaderValue::from_static("benches/1")),
     (http::header::ACCEPT_ENCODING, HeaderValue::from_static("gzip")),
@@ -116,7 +116,7 @@ impl Rows {
 
 /// Does nothing, and drops the request.
 #[derive(Clone)]
-struct Noop;
+pub(crate) struct Noop;
 
 impl Service<Request<Body>> for Noop {
     type Response = Response<()>;

@@ -22,6 +22,7 @@ pub mod loopback;
 pub mod picture;
 pub mod profile;
 pub mod refresh;
+pub mod require_token;
 pub mod scale;
 pub mod section;
 pub mod stats;

@@ -29,7 +29,7 @@ const fn at_least(name: &'static str, bound: f64, is: &'static str) -> Target {
 }
 
 /// All ratios that have one.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 22] = [
     at_most("hit_vs_floor", 1.8, "`try_authorization`, to a clone of a header of one's own"),
     at_most("hit_await_vs_floor", 2.1, "`authorization().await`, likewise"),
     at_most("hit_vs_rwlock_format", 0.5, "to a header made anew behind a lock"),
@@ -42,6 +42,17 @@ pub const TARGETS: [Target; 19] = [
         "nanoseconds that the layer adds to a service that does nothing",
     ),
     at_most("layer_replay_ns", 250.0, "the same with a copy of the head for a replay"),
+    at_most(
+        "require_token_hit_ns",
+        2000.0,
+        "nanoseconds that a server's layer adds for a known token",
+    ),
+    at_most(
+        "require_token_flat",
+        1.15,
+        "two threads to one, the same of the bare service taken away",
+    ),
+    at_most("require_token_hit_vs_verify", 0.2, "a known token, to a whole verification"),
     at_least("e2e_hyper", 0.97, "requests a second over loopback, to a static header"),
     at_least("e2e_reqwest", 0.97, "likewise, reqwest"),
     at_most("herd_waiter_bytes", 700.0, "bytes for each of 1,000,000 waiting tasks"),

@@ -44,6 +44,14 @@ impl Case {
         Self { name, make: Box::new(move || Box::new(Inserts::new(Await(awaited.clone())))) }
     }
 
+    /// A loop of another kind. Each thread makes a state of its own, every time that it is measured.
+    pub fn of(
+        name: &'static str,
+        make: impl Fn() -> Box<dyn Work> + Send + Sync + 'static,
+    ) -> Self {
+        Self { name, make: Box::new(make) }
+    }
+
     /// A loop with a state of its own.
     pub fn work(&self) -> Box<dyn Work> {
         (self.make)()

@@ -22,11 +22,12 @@ const MARKS: [&str; 2] = ["<!-- figures -->", "<!-- end of figures -->"];
 
 type Measure = fn(Scale) -> Section;
 
-const BENCHMARKS: [(&str, Measure); 8] = [
+const BENCHMARKS: [(&str, Measure); 9] = [
     ("hit", benches::hit::hit),
     ("contended", benches::contended::contended),
     ("refresh_contention", benches::refresh::refresh_contention),
     ("layer", benches::layer::layer),
+    ("require_token", benches::require_token::require_token),
     ("end_to_end", benches::end_to_end::end_to_end),
     ("herd", benches::herd::herd),
     ("scale", benches::scale::scale),
