@@ -106,8 +106,10 @@ impl Guard {
         };
         let token = match &presented {
             Presented::Nothing => return Judged::Bad(Refusal::NothingShown),
-            Presented::Key(key) => return self.key(need, key),
-            Presented::Bearer(token) if !need.takes_token() => return self.key(need, token),
+            Presented::Key(key) => return key_judged(need, key, self.keys.check(key)),
+            Presented::Bearer(token) if !need.takes_token() => {
+                return key_judged(need, token, self.keys.check(token));
+            }
             Presented::Bearer(token) | Presented::Dpop(token) => *token,
         };
         if !need.takes_token() {
@@ -119,9 +121,10 @@ impl Guard {
             Some(Ok(claims)) => claims,
             Some(Err(rejected)) => return self.no_token(need, &presented, token, rejected),
             // A key is known at once.
-            None if need.takes_key() && self.keys.check(token).is_some() => {
-                return self.key(need, token);
-            }
+            None if need.takes_key() => match self.keys.check(token) {
+                Some(known) => return Judged::Good(Caller::Key(known)),
+                None => return Judged::Open(token),
+            },
             None => return Judged::Open(token),
         };
         match self.holds(request, &presented, &claims) {
@@ -136,20 +139,6 @@ impl Guard {
         }
     }
 
-    /// A credential that is a key, or has to be one.
-    fn key<'a>(&self, need: &Need, key: &str) -> Judged<'a> {
-        let (known, scheme) = (self.keys.check(key), Scheme::Bearer);
-        Judged::Bad(match known {
-            Some(known) if need.takes_key() => return Judged::Good(Caller::Key(known)),
-            Some(_) => Refusal::KeyNotTaken,
-            None if is_jwt(key) => Refusal::TokenNotTaken(scheme),
-            None => {
-                let description = "the API key is unknown, or was revoked";
-                Refusal::InvalidToken { scheme, description }
-            }
-        })
-    }
-
     /// A credential that is no valid token: it may be a key all the same.
     fn no_token<'a>(
         &self,
@@ -159,8 +148,10 @@ impl Guard {
         rejected: Rejected,
     ) -> Judged<'a> {
         let scheme = presented.scheme();
-        if scheme == Scheme::Bearer && self.keys.check(text).is_some() {
-            return self.key(need, text);
+        if scheme == Scheme::Bearer
+            && let Some(known) = self.keys.check(text)
+        {
+            return key_judged(need, text, Some(known));
         }
         Judged::Bad(match rejected {
             Rejected::Invalid(invalid) => {
@@ -205,6 +196,20 @@ impl Guard {
             false => answer.into_response(),
         })
     }
+}
+
+/// A credential that is a key, or has to be one, and which key of the ring it is.
+fn key_judged<'a>(need: &Need, text: &str, known: Option<KeyId>) -> Judged<'a> {
+    let scheme = Scheme::Bearer;
+    Judged::Bad(match known {
+        Some(known) if need.takes_key() => return Judged::Good(Caller::Key(known)),
+        Some(_) => Refusal::KeyNotTaken,
+        None if is_jwt(text) => Refusal::TokenNotTaken(scheme),
+        None => {
+            let description = "the API key is unknown, or was revoked";
+            Refusal::InvalidToken { scheme, description }
+        }
+    })
 }
 
 /// Lets the handler know who it is, and keeps the credential out of its logs.
