@@ -167,7 +167,11 @@ fn is_token(byte: &u8) -> bool {
 
 /// Whether a query has a token in it, as an HTML form would write it.
 fn has_token(query: &str) -> bool {
-    form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token")
+    // Names alone: to decode a value takes memory.
+    query.split('&').any(|pair| {
+        let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+        form_urlencoded::parse(name.as_bytes()).any(|(name, _)| name == "access_token")
+    })
 }
 
 #[cfg(test)]
