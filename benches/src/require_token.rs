@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tower::{Layer, Service};
 
 use crate::contended::{flatness, in_threads};
@@ -35,11 +36,13 @@ const HIT: &str = "RequireTokenLayer, hit";
 const KEY: &str = "RequireTokenLayer, API key";
 const VERIFY: &str = "RequireTokenLayer, verify every time";
 const LIBRARY: &str = "jsonwebtoken alone";
+const HASH: &str = "SHA-256 alone";
 
 const METHOD: &str = "A request with four headers of its own and an `Authorization` is built, passed through, and dropped by a \
 service that does nothing. Pinned threads, each with a clone of the service. Nanoseconds per call and core, the median of the calm \
 rounds, and what is left after the bare service's median is taken away. The token is signed with RS256. `hit` has verified it \
-before; `verify every time` remembers nothing; `jsonwebtoken alone` decodes the same token with the same key, and has no request. \
+before; `verify every time` remembers nothing; `jsonwebtoken alone` decodes the same token with the same key, and `SHA-256 alone` is \
+the hash by which a known token is found: neither has a request. \
 The API key is one of four. `flat` is a run of its own that goes on until there are enough calm rounds.";
 
 /// The layer of a server, around nothing.
@@ -59,8 +62,11 @@ pub fn require_token(scale: Scale) -> Section {
     let over = |name| median_of(name) - median_of(NOOP);
     let mut table = Table::new(["case", "ns", "over the bare one", "calm rounds"]);
     for (case, rounds) in cases.iter().zip(&rounds) {
-        let over =
-            if case.name == LIBRARY { "-".to_owned() } else { format!("{:.1}", over(case.name)) };
+        let over = if [LIBRARY, HASH].contains(&case.name) {
+            "-".to_owned()
+        } else {
+            format!("{:.1}", over(case.name))
+        };
         let median = format!("{:.1}", rounds.median());
         table.row([case.name.to_owned(), median, over, rounds.calm().to_string()]);
     }
@@ -151,10 +157,10 @@ impl Signed {
         layer.layer(Noop)
     }
 
-    fn cases(self: &Arc<Self>) -> [Case; 5] {
+    fn cases(self: &Arc<Self>) -> [Case; 6] {
         let key = Calls::case(KEY, self.layered(4096), &format!("Bearer {API_KEY}"));
         let verify = Calls::case(VERIFY, self.layered(0), &self.bearer());
-        [self.noop(), self.hit(), key, verify, self.library()]
+        [self.noop(), self.hit(), key, verify, self.library(), self.hash()]
     }
 
     fn noop(&self) -> Case {
@@ -173,6 +179,11 @@ impl Signed {
             validation.set_audience(&[AUDIENCE]);
             Box::new(Decodes { signed: Arc::clone(&signed), validation })
         })
+    }
+
+    fn hash(self: &Arc<Self>) -> Case {
+        let signed = Arc::clone(self);
+        Case::of(HASH, move || Box::new(Hashes(Arc::clone(&signed))))
     }
 
     fn bearer(&self) -> String {
@@ -255,6 +266,19 @@ impl Work for Decodes {
                 let Signed { token, key, .. } = &*self.signed;
                 let decoded = jsonwebtoken::decode::<Value>(token, key, &self.validation);
                 assert!(black_box(decoded).is_ok());
+            }
+        })
+    }
+}
+
+/// The least that a known token costs.
+struct Hashes(Arc<Signed>);
+
+impl Work for Hashes {
+    fn run(&mut self, calls: u64) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            for _ in 0..calls {
+                black_box(Sha256::digest(black_box(&self.0.token)));
             }
         })
     }
