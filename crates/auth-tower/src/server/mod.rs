@@ -14,6 +14,8 @@
 
 mod access;
 mod algorithm;
+#[cfg(test)]
+mod allocations;
 mod body;
 mod cache;
 mod certificate;
