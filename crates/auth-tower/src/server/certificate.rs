@@ -45,7 +45,7 @@ impl PeerCertificate {
     /// # Errors
     ///
     /// When the token is bound to a certificate and the connection has none, or another one.
-    pub fn check(
+    pub(crate) fn check(
         certificate: Option<&Self>,
         bound_to: &Confirmation,
     ) -> Result<(), CertificateError> {
@@ -66,7 +66,7 @@ impl fmt::Debug for PeerCertificate {
 
 /// Why a token that is bound to a certificate does not count on this connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CertificateError {
+pub(crate) enum CertificateError {
     /// The client has shown none.
     Missing,
     /// The token is bound to another one.

@@ -21,7 +21,7 @@ const PAUSE: u64 = 5;
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Refusal<'a> {
+pub(crate) enum Refusal<'a> {
     /// It shows no credential that this server knows.
     NothingShown,
     /// Its token or key is expired, revoked, malformed, unknown or not for this server (RFC 6750 §3.1, `invalid_token`). The
@@ -65,7 +65,7 @@ pub enum Refusal<'a> {
 
 /// Writes the answers. It knows what a client must be told of this server.
 #[derive(Clone, Debug, Default)]
-pub struct Challenger {
+pub(crate) struct Challenger {
     realm: Option<String>,
     algs: Option<String>,
 }
@@ -73,16 +73,16 @@ pub struct Challenger {
 /// What is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The status.
-    pub status: StatusCode,
+    pub(crate) status: StatusCode,
     /// `WWW-Authenticate`: what to show instead.
-    pub challenge: Option<HeaderValue>,
+    pub(crate) challenge: Option<HeaderValue>,
     /// `Retry-After`, in seconds.
-    pub retry_after: Option<u64>,
+    pub(crate) retry_after: Option<u64>,
     /// JSON with `error` and `error_description`. None for a request that showed nothing: it is told of no error
     /// (RFC 6750 §3.1).
-    pub body: Option<String>,
+    pub(crate) body: Option<String>,
 }
 
 /// A status with its error code (RFC 6750 §3.1, RFC 9449 §7.1).
@@ -98,7 +98,7 @@ const UNAVAILABLE: Code = Code(StatusCode::SERVICE_UNAVAILABLE, "temporarily_una
 
 impl Challenger {
     /// For bearer tokens, without a realm.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
@@ -107,7 +107,7 @@ impl Challenger {
     /// # Errors
     ///
     /// When it has characters that cannot stand in a header: all but visible ASCII and spaces.
-    pub fn realm(mut self, realm: impl Into<String>) -> Result<Self, RealmError> {
+    pub(crate) fn realm(mut self, realm: impl Into<String>) -> Result<Self, RealmError> {
         let realm = realm.into();
         if !realm.bytes().all(is_printable) {
             return Err(RealmError);
@@ -119,13 +119,13 @@ impl Challenger {
     /// Tokens that are bound to a key are accepted, with proofs that are signed like this, as
     /// [`DpopVerifier::algs`](super::DpopVerifier::algs) lists them.
     #[must_use]
-    pub fn dpop(mut self, algs: impl Into<String>) -> Self {
+    pub(crate) fn dpop(mut self, algs: impl Into<String>) -> Self {
         self.algs = Some(algs.into());
         self
     }
 
     /// What is answered to a request that is refused for this.
-    pub fn answer(&self, refusal: &Refusal<'_>) -> Answer {
+    pub(crate) fn answer(&self, refusal: &Refusal<'_>) -> Answer {
         match *refusal {
             Refusal::NothingShown => {
                 let challenge = self.challenge(Scheme::Bearer, StatusCode::UNAUTHORIZED, &[]);
@@ -248,7 +248,7 @@ impl Answer {
     }
 
     /// As a response, which no cache may keep.
-    pub fn into_response(self) -> Response<Bytes> {
+    pub(crate) fn into_response(self) -> Response<Bytes> {
         let has_body = self.body.is_some();
         let mut response = Response::new(Bytes::from(self.body.unwrap_or_default()));
         *response.status_mut() = self.status;
@@ -287,7 +287,7 @@ impl<'a> From<ProofError> for Refusal<'a> {
 
 /// The realm cannot stand in a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RealmError;
+pub(crate) struct RealmError;
 
 impl fmt::Display for RealmError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

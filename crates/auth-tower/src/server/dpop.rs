@@ -39,13 +39,13 @@ pub struct DpopVerifier {
 
 /// What a proof is compared with.
 #[derive(Clone, Copy, Debug)]
-pub struct ProofRequest<'a> {
+pub(crate) struct ProofRequest<'a> {
     /// Its method.
-    pub method: &'a Method,
+    pub(crate) method: &'a Method,
     /// Its target, as the server has got it.
-    pub uri: &'a Uri,
+    pub(crate) uri: &'a Uri,
     /// Its fields.
-    pub headers: &'a HeaderMap,
+    pub(crate) headers: &'a HeaderMap,
 }
 
 impl DpopVerifier {
@@ -108,7 +108,7 @@ impl DpopVerifier {
     /// # Errors
     ///
     /// A token that is bound to a key and came as a bearer token, and the other way round (RFC 9449 §7.1, §7.2).
-    pub fn check_scheme(
+    pub(crate) fn check_scheme(
         presented: &Presented<'_>,
         bound_to: &Confirmation,
     ) -> Result<(), ProofError> {
@@ -126,7 +126,7 @@ impl DpopVerifier {
     ///
     /// When the token is bound to a key and the request has no proof of it, or one that is not for this request, this token and
     /// this time; and as [`check_scheme`](Self::check_scheme).
-    pub fn check(
+    pub(crate) fn check(
         &self,
         presented: &Presented<'_>,
         bound_to: &Confirmation,

@@ -29,7 +29,7 @@ const GRACE: i64 = 5;
 ///
 /// It is full when so many are under way that could all be used again. Then new ones are refused, since to forget one would be to let
 /// it in twice: whoever can make that many is a client with a token that is good.
-pub struct DpopSeen {
+pub(crate) struct DpopSeen {
     shards: Box<[Mutex<Shard>]>,
     capacity: usize,
 }
@@ -44,7 +44,7 @@ struct Shard {
 
 /// Why a proof does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotFresh {
+pub(crate) enum NotFresh {
     /// It has been used, or may have been.
     Replayed,
     /// There is no room to remember it.
@@ -53,12 +53,12 @@ pub enum NotFresh {
 
 impl DpopSeen {
     /// With room for a million.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_capacity(DEFAULT_CAPACITY)
     }
 
     /// With room for about so many. They are spread evenly, and each share has its own bound.
-    pub fn with_capacity(proofs: usize) -> Self {
+    pub(crate) fn with_capacity(proofs: usize) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new())).collect();
         Self { shards, capacity: proofs.div_ceil(SHARDS) }
     }
@@ -69,7 +69,7 @@ impl DpopSeen {
     /// # Errors
     ///
     /// When it has been used before, or cannot be remembered.
-    pub fn enter(&self, jkt: &str, jti: &str, end: i64, now: i64) -> Result<(), NotFresh> {
+    pub(crate) fn enter(&self, jkt: &str, jti: &str, end: i64, now: i64) -> Result<(), NotFresh> {
         // The length keeps two pairs apart whose texts are the same one after the other.
         let length = (jkt.len() as u64).to_be_bytes();
         let hash =

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Which check a token did not pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Reason {
+pub(crate) enum Reason {
     /// It is no JWT in its compact form (RFC 7515 §7.1), or its header or claims are not what they must be.
     Malformed,
     /// It is longer than any token that is read.
@@ -36,7 +36,7 @@ pub enum Reason {
 
 /// A token that opens nothing: `invalid_token` (RFC 6750 §3.1). Neither this nor its text has anything of the token in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Invalid {
+pub(crate) struct Invalid {
     reason: Reason,
     description: &'static str,
 }
@@ -52,12 +52,12 @@ impl Invalid {
     }
 
     /// Which check it did not pass.
-    pub fn reason(&self) -> Reason {
+    pub(crate) fn reason(&self) -> Reason {
         self.reason
     }
 
     /// The same for a human, fit for `error_description` (RFC 6750 §3).
-    pub fn description(&self) -> &'static str {
+    pub(crate) fn description(&self) -> &'static str {
         self.description
     }
 }
@@ -94,7 +94,7 @@ impl StdError for Invalid {}
 
 /// Why a request is not let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rejected {
+pub(crate) enum Rejected {
     /// The token is at fault.
     Invalid(Invalid),
     /// Nobody can tell: there are no keys to verify it with. A client that hears 401 fetches another token, at a price, so this is a 503.

@@ -10,7 +10,7 @@ use http::header::AUTHORIZATION;
 /// A request's credential. It borrows from the header, and does not print.
 #[derive(Clone)]
 #[cfg_attr(test, derive(PartialEq, Eq))]
-pub enum Presented<'a> {
+pub(crate) enum Presented<'a> {
     /// None, or one of a scheme that this server does not know, which is the same to it (RFC 6750 §3.1).
     Nothing,
     /// `Bearer`: an access token (RFC 6750 §2.1), or a legacy key in its place.
@@ -23,7 +23,7 @@ pub enum Presented<'a> {
 
 /// The scheme that a token came with, and that a refusal names in its turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Scheme {
+pub(crate) enum Scheme {
     /// RFC 6750.
     #[default]
     Bearer,
@@ -40,7 +40,7 @@ impl<'a> Presented<'a> {
     /// # Errors
     ///
     /// When there are several, or one that is none by its grammar. The error quotes nothing.
-    pub fn read(headers: &'a HeaderMap, query: Option<&str>) -> Result<Self, PresentError> {
+    pub(crate) fn read(headers: &'a HeaderMap, query: Option<&str>) -> Result<Self, PresentError> {
         let mut fields = headers.get_all(AUTHORIZATION).iter();
         let Some(field) = fields.next() else { return Ok(Self::Nothing) };
         if fields.next().is_some() || query.is_some_and(has_token) {
@@ -66,7 +66,7 @@ impl<'a> Presented<'a> {
     }
 
     /// The scheme to refuse it by.
-    pub fn scheme(&self) -> Scheme {
+    pub(crate) fn scheme(&self) -> Scheme {
         if matches!(self, Self::Dpop(_)) { Scheme::Dpop } else { Scheme::Bearer }
     }
 }
@@ -84,7 +84,7 @@ impl fmt::Debug for Presented<'_> {
 
 /// Why a request's credential cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PresentError {
+pub(crate) enum PresentError {
     /// Two `Authorization` fields, or one and a token in the query. Which of them counts, servers see differently
     /// (RFC 6750 §2).
     Several,

@@ -57,7 +57,7 @@ impl ProofAlgorithm {
 /// Why a token that is bound to a key does not count with this request (RFC 9449 §4.3, §7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ProofError {
+pub(crate) enum ProofError {
     /// The token is bound to a key, and came as a bearer token (§7.2).
     BoundTokenAsBearer,
     /// The token is bound to no key, and came with the scheme of those that are (§7.1).
@@ -96,7 +96,7 @@ pub enum ProofError {
 
 impl ProofError {
     /// Whether the token is at fault, and no other proof would help.
-    pub fn is_about_token(self) -> bool {
+    pub(crate) fn is_about_token(self) -> bool {
         matches!(self, Self::BoundTokenAsBearer | Self::TokenNotBound | Self::OtherKey)
     }
 
