@@ -90,7 +90,7 @@ impl DpopVerifier {
         self
     }
 
-    /// Remembers about so many proofs. What that means when they are used up, [`DpopSeen`] says.
+    /// Remembers about so many proofs. When they are used up, a proof that is good is answered with 503 until there is room again: to forget one would be to let it in twice.
     #[must_use]
     pub fn capacity(mut self, proofs: usize) -> Self {
         self.seen = DpopSeen::with_capacity(proofs);
