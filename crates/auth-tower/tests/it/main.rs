@@ -24,6 +24,7 @@ mod redirects;
 mod refusal;
 mod replays;
 mod routes;
+mod server;
 mod support;
 mod tls;
 mod tower_http;

@@ -1,0 +1,125 @@
+//! Futures that are dropped, and services that insist on `poll_ready`.
+
+use auth_issuer::{Fault, Gate, Place, When};
+use auth_tower::server::RequireToken;
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use serde_json::json;
+use tokio_test::{assert_pending, assert_ready_ok};
+use tower::{Layer, Service, ServiceExt};
+use tower_test::mock::{self, Spawn};
+
+use super::support::{OwnKey, get, request};
+use super::world::{SHIPMENTS, World, fixed};
+
+type Mock = mock::Mock<Request<Full<Bytes>>, Response<Full<Bytes>>>;
+type MockHandle = mock::Handle<Request<Full<Bytes>>, Response<Full<Bytes>>>;
+
+fn mocked(world: &World) -> (RequireToken<Mock>, MockHandle) {
+    let (mock, handle) = mock::pair();
+    (world.layer().build().unwrap().layer(mock), handle)
+}
+
+async fn serve(handle: &mut MockHandle) {
+    let (request, send) = handle.next_request().await.expect("a request");
+    assert!(request.extensions().get::<auth_tower::server::Claims>().is_some());
+    send.send_response(Response::new(Full::from("served")));
+}
+
+/// The classic clone bug: the mock panics when one of it is called that was not ready, as a clone never is.
+#[tokio::test]
+async fn the_service_that_was_ready_is_the_one_that_is_called() {
+    let world = World::start().await;
+    let token = world.shipments_token().await;
+    let (mut service, mut handle) = mocked(&world);
+    handle.allow(1);
+    // It has to wait for the keys.
+    let call = service.ready().await.unwrap().call(get(SHIPMENTS, &token));
+    let (response, ()) = tokio::join!(call, serve(&mut handle));
+    assert_eq!(response.unwrap().status(), 200);
+
+    // What stayed behind is a clone, which says that it is not ready.
+    let mut service = Spawn::new(service);
+    assert_pending!(service.poll_ready());
+    handle.allow(2);
+    for _ in 0..2 {
+        assert_ready_ok!(service.poll_ready());
+        // And now nobody waits for keys.
+        let call = service.call(get(SHIPMENTS, &token));
+        let (response, ()) = tokio::join!(call, serve(&mut handle));
+        assert_eq!(response.unwrap().status(), 200);
+    }
+    assert_pending!(service.poll_ready());
+    assert_eq!(world.fetches.count(), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_takes_nothing_of_the_inner_service() {
+    let world = World::start().await;
+    let token = world.shipments_token().await;
+    let (service, mut handle) = mocked(&world);
+    handle.allow(1);
+    let mut service = Spawn::new(service);
+    for _ in 0..3 {
+        assert_ready_ok!(service.poll_ready());
+        let refused = service.call(request("GET", SHIPMENTS, &[])).await.unwrap();
+        assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    }
+    // The one place is still there.
+    assert_ready_ok!(service.poll_ready());
+    let (response, ()) = tokio::join!(service.call(get(SHIPMENTS, &token)), serve(&mut handle));
+    assert_eq!(response.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn readiness_and_errors_are_the_inner_services() {
+    let key = OwnKey::new();
+    let token = key.token(&json!({ "scope": "shipments" }));
+    let (mock, mut handle): (Mock, MockHandle) = mock::pair();
+    let mut service = Spawn::new(fixed(&key).build().unwrap().layer(mock));
+    handle.allow(0);
+    assert_pending!(service.poll_ready::<Request<Full<Bytes>>>());
+    handle.allow(1);
+    assert_ready_ok!(service.poll_ready::<Request<Full<Bytes>>>());
+    let fails = async {
+        let (_, send) = handle.next_request().await.expect("a request");
+        send.send_error("the handler fails");
+        handle
+    };
+    let (result, mut handle) = tokio::join!(service.call(get(SHIPMENTS, &token)), fails);
+    assert!(result.unwrap_err().to_string().contains("the handler fails"));
+    handle.send_error("the service is gone");
+    assert!(matches!(
+        service.poll_ready::<Request<Full<Bytes>>>(),
+        std::task::Poll::Ready(Err(error)) if error.to_string().contains("gone")
+    ));
+}
+
+#[tokio::test]
+async fn a_request_that_is_dropped_while_it_is_verified_never_reaches_the_handler() {
+    let world = World::start().await;
+    let token = world.shipments_token().await;
+    let gate = Gate::new();
+    world.issuer.fault(Place::Keys, When::next(1), Fault::until(&gate));
+    let (mut service, mut handle) = mocked(&world);
+    handle.allow(1);
+    let ready = service.ready().await.unwrap();
+    let mut call = tokio_test::task::spawn(ready.call(get(SHIPMENTS, &token)));
+    assert_pending!(call.poll());
+    drop(call);
+    gate.open();
+
+    // The keys come all the same, and the next one is served with them.
+    handle.allow(1);
+    let next = service.ready().await.unwrap().call(get("/v2/shipments/2", &token));
+    let served = async {
+        let (request, send) = handle.next_request().await.expect("a request");
+        assert_eq!(request.uri().path(), "/v2/shipments/2", "the one that was dropped was served");
+        send.send_response(Response::new(Full::default()));
+    };
+    let (response, ()) = tokio::join!(next, served);
+    assert_eq!((response.unwrap().status().as_u16(), world.fetches.count()), (200, 1));
+    drop(service);
+    assert!(handle.next_request().await.is_none(), "there was one more");
+}

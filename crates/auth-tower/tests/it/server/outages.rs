@@ -1,0 +1,91 @@
+//! The key set cannot be had: that is nobody's fault who sends a token.
+
+use std::time::Duration;
+
+use auth_issuer::{Fault, Place, When};
+use auth_tower::server::{Algorithm, Jwks, RequireTokenLayer};
+
+use super::rotation::garbage;
+use super::support::{ask, get, request};
+use super::world::{KEY, SHIPMENTS, World, access};
+
+#[tokio::test]
+async fn without_any_keys_the_answer_is_503_and_never_401() {
+    for fault in [
+        Fault::down(),
+        Fault::status(500),
+        Fault::html(),
+        Fault::truncate(),
+        Fault::body(200, "application/json", r#"{"keys":[]}"#),
+    ] {
+        let world = World::start().await;
+        let service = world.guarded();
+        let token = world.shipments_token().await;
+        world.issuer.fault(Place::Keys, When::always(), fault.clone());
+        for token in [&*token, &garbage("x"), &*token] {
+            let answer = ask(&service, get(SHIPMENTS, token)).await;
+            assert_eq!(answer.status, 503, "{fault:?}: {answer:?}");
+            let seconds: u64 = answer.field("retry-after").parse().unwrap();
+            assert!((1..=10).contains(&seconds), "{fault:?}: {answer:?}");
+            assert_eq!(answer.challenge(), "", "{answer:?}");
+        }
+        // What needs no keys is judged all the same.
+        for (path, shown, status) in [
+            (SHIPMENTS, &[][..], 401),
+            (SHIPMENTS, &["Bearer opaque"], 401),
+            ("/v1/shipments", &[&*format!("Bearer {KEY}")], 200),
+            ("/v2/bookings", &[&*format!("Bearer {KEY}")], 200),
+            ("/health", &[], 200),
+            ("/v3", &[], 403),
+        ] {
+            assert_eq!(ask(&service, request("GET", path, shown)).await.status, status, "{path}");
+        }
+        assert_eq!((world.fetches.count(), world.handler.calls()), (1, 3), "{fault:?}");
+
+        // Whoever comes back when he was told to is served.
+        world.issuer.heal();
+        world.clock.pass(Duration::from_secs(10));
+        assert_eq!(ask(&service, get(SHIPMENTS, &token)).await.status, 200, "{fault:?}");
+        assert_eq!((world.fetches.count(), world.handler.calls()), (2, 4), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn tokens_under_known_keys_are_served_on_for_hours_without_the_endpoint() {
+    let world = World::start().await;
+    let service = world.guarded();
+    let (one, other) = (world.shipments_token().await, world.shipments_token().await);
+    assert_eq!(ask(&service, get(SHIPMENTS, &one)).await.status, 200);
+    world.issuer.fault(Place::Keys, When::always(), Fault::down());
+    for _ in 0..12 {
+        world.clock.pass(Duration::from_secs(1800));
+        // A new one under a known key as well.
+        for token in [&one, &other] {
+            assert_eq!(ask(&service, get(SHIPMENTS, token)).await.status, 200);
+        }
+        // It waits for the fetch that the others have begun.
+        let answer = ask(&service, get(SHIPMENTS, &garbage("x"))).await;
+        assert_eq!(answer.status, 503, "its key may be a new one: {answer:?}");
+    }
+    // One fetch for each round, not one for each request.
+    assert_eq!((world.fetches.count(), world.handler.calls()), (13, 25));
+}
+
+#[tokio::test]
+async fn a_first_answer_that_never_comes_is_503_in_the_time_that_was_set() {
+    let world = World::start().await;
+    let token = world.shipments_token().await;
+    world.issuer.fault(Place::Keys, When::always(), Fault::hang());
+    let jwks = Jwks::url(world.issuer.jwks_uri(), world.fetches.clone())
+        .insecure_loopback(true)
+        .timeout(Duration::from_millis(50));
+    let layer = RequireTokenLayer::builder(jwks)
+        .issuer(world.issuer.url())
+        .audience(world.issuer.audience())
+        .algorithms([Algorithm::Rs256])
+        .access(access())
+        .clock(world.clock.clone());
+    let answer = ask(&world.behind(layer), get(SHIPMENTS, &token)).await;
+    assert_eq!((answer.status, world.fetches.count()), (503, 1));
+    assert!(!answer.field("retry-after").is_empty(), "{answer:?}");
+}
