@@ -19,6 +19,7 @@ mod peer;
 #[cfg_attr(not(feature = "rustls"), allow(dead_code, reason = "certificates need TLS"))]
 mod peers;
 mod proxy;
+mod quota;
 mod redirect;
 mod redirects;
 mod refusal;
