@@ -1,5 +1,7 @@
 //! Futures that are dropped, and services that insist on `poll_ready`.
 
+use std::time::Duration;
+
 use auth_issuer::{Fault, Gate, Place, When};
 use auth_tower::server::RequireToken;
 use bytes::Bytes;
@@ -27,6 +29,11 @@ async fn serve(handle: &mut MockHandle) {
     send.send_response(Response::new(Full::from("served")));
 }
 
+/// A refusal where a call was to come must fail the test, and not keep it waiting.
+async fn in_time<F: Future>(both: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(20), both).await.expect("the handler was not called")
+}
+
 /// The classic clone bug: the mock panics when one of it is called that was not ready, as a clone never is.
 #[tokio::test]
 async fn the_service_that_was_ready_is_the_one_that_is_called() {
@@ -36,7 +43,7 @@ async fn the_service_that_was_ready_is_the_one_that_is_called() {
     handle.allow(1);
     // It has to wait for the keys.
     let call = service.ready().await.unwrap().call(get(SHIPMENTS, &token));
-    let (response, ()) = tokio::join!(call, serve(&mut handle));
+    let (response, ()) = in_time(async { tokio::join!(call, serve(&mut handle)) }).await;
     assert_eq!(response.unwrap().status(), 200);
 
     // What stayed behind is a clone, which says that it is not ready.
@@ -47,7 +54,7 @@ async fn the_service_that_was_ready_is_the_one_that_is_called() {
         assert_ready_ok!(service.poll_ready());
         // And now nobody waits for keys.
         let call = service.call(get(SHIPMENTS, &token));
-        let (response, ()) = tokio::join!(call, serve(&mut handle));
+        let (response, ()) = in_time(async { tokio::join!(call, serve(&mut handle)) }).await;
         assert_eq!(response.unwrap().status(), 200);
     }
     assert_pending!(service.poll_ready());
@@ -68,7 +75,9 @@ async fn a_refusal_takes_nothing_of_the_inner_service() {
     }
     // The one place is still there.
     assert_ready_ok!(service.poll_ready());
-    let (response, ()) = tokio::join!(service.call(get(SHIPMENTS, &token)), serve(&mut handle));
+    let (response, ()) =
+        in_time(async { tokio::join!(service.call(get(SHIPMENTS, &token)), serve(&mut handle)) })
+            .await;
     assert_eq!(response.unwrap().status(), 200);
 }
 
@@ -87,7 +96,8 @@ async fn readiness_and_errors_are_the_inner_services() {
         send.send_error("the handler fails");
         handle
     };
-    let (result, mut handle) = tokio::join!(service.call(get(SHIPMENTS, &token)), fails);
+    let (result, mut handle) =
+        in_time(async { tokio::join!(service.call(get(SHIPMENTS, &token)), fails) }).await;
     assert!(result.unwrap_err().to_string().contains("the handler fails"));
     handle.send_error("the service is gone");
     assert!(matches!(
@@ -118,7 +128,7 @@ async fn a_request_that_is_dropped_while_it_is_verified_never_reaches_the_handle
         assert_eq!(request.uri().path(), "/v2/shipments/2", "the one that was dropped was served");
         send.send_response(Response::new(Full::default()));
     };
-    let (response, ()) = tokio::join!(next, served);
+    let (response, ()) = in_time(async { tokio::join!(next, served) }).await;
     assert_eq!((response.unwrap().status().as_u16(), world.fetches.count()), (200, 1));
     drop(service);
     assert!(handle.next_request().await.is_none(), "there was one more");

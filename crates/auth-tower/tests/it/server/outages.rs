@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use auth_issuer::{Fault, Place, When};
-use auth_tower::server::{Algorithm, Jwks, RequireTokenLayer};
+use auth_tower::server::{Algorithm, HashedKey, Jwks, RequireTokenLayer};
+use tower::ServiceExt;
 
 use super::rotation::garbage;
 use super::support::{ask, get, request};
@@ -69,6 +70,23 @@ async fn tokens_under_known_keys_are_served_on_for_hours_without_the_endpoint() 
     }
     // One fetch for each round, not one for each request.
     assert_eq!((world.fetches.count(), world.handler.calls()), (13, 25));
+}
+
+/// Some vendors' keys are JWTs of their own.
+#[tokio::test]
+async fn a_key_that_looks_like_a_token_waits_for_nobodys_keys() {
+    let world = World::start().await;
+    let key = garbage("the vendor's own");
+    world.keys.set([HashedKey::of("warehouse", &key)]);
+    world.issuer.fault(Place::Keys, When::always(), Fault::hang());
+    let service = world.guarded();
+    for path in ["/v2/bookings", "/v1/shipments"] {
+        let mut call = tokio_test::task::spawn(service.clone().oneshot(get(path, &key)));
+        let response = tokio_test::assert_ready_ok!(call.poll());
+        assert_eq!(response.status(), 200, "{path}");
+        assert_eq!(world.handler.last().key.unwrap().as_str(), "warehouse");
+    }
+    assert_eq!(world.handler.calls(), 2);
 }
 
 #[tokio::test]

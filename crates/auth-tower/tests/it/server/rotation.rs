@@ -69,6 +69,8 @@ async fn a_retired_key_is_gone_after_a_while_though_nobody_names_another() {
     world.clock.pass(Duration::from_secs(60));
     // This one is served on, and has the set fetched behind its back.
     assert_eq!(ask(&service, get(SHIPMENTS, &old)).await.status, 200);
+    tokio::task::yield_now().await;
+    assert_eq!(world.fetches.count(), 2, "nobody looks after the keys");
     // This one waits for that fetch.
     assert_eq!(ask(&service, get(SHIPMENTS, &garbage("other"))).await.status, 401);
     assert_eq!(ask(&service, get(SHIPMENTS, &old)).await.status, 401);
