@@ -5,5 +5,6 @@
 mod api_server;
 mod grpc;
 mod grpc_gateway;
+mod grpc_server;
 mod kube;
 mod support;
