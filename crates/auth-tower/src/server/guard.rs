@@ -120,11 +120,13 @@ impl Guard {
         let claims = match verified {
             Some(Ok(claims)) => claims,
             Some(Err(rejected)) => return self.no_token(need, &presented, token, rejected),
-            // A key is known at once.
-            None if need.takes_key() => match self.keys.check(token) {
-                Some(known) => return Judged::Good(Caller::Key(known)),
-                None => return Judged::Open(token),
-            },
+            // A key is known at once. It has no proofs, so the scheme of those is not its own.
+            None if need.takes_key() && presented.scheme() == Scheme::Bearer => {
+                match self.keys.check(token) {
+                    Some(known) => return Judged::Good(Caller::Key(known)),
+                    None => return Judged::Open(token),
+                }
+            }
             None => return Judged::Open(token),
         };
         match self.holds(request, &presented, &claims) {

@@ -89,6 +89,22 @@ async fn a_key_that_looks_like_a_token_waits_for_nobodys_keys() {
     assert_eq!(world.handler.calls(), 2);
 }
 
+/// Before the issuer's keys are there as after that: a key has no proofs.
+#[tokio::test]
+async fn a_key_that_looks_like_a_token_is_none_in_the_scheme_of_proofs() {
+    let world = World::start().await;
+    let key = garbage("the vendor's own");
+    world.keys.set([HashedKey::of("warehouse", &key)]);
+    let service = world.guarded();
+    let shown = format!("DPoP {key}");
+    for _ in 0..2 {
+        let answer = ask(&service, request("GET", "/v2/bookings", &[&shown])).await;
+        assert_eq!(answer.status, 401, "{answer:?}");
+        assert!(answer.challenge().starts_with(r#"DPoP error="invalid_token""#), "{answer:?}");
+    }
+    assert_eq!((world.fetches.count(), world.handler.calls()), (1, 0));
+}
+
 #[tokio::test]
 async fn a_first_answer_that_never_comes_is_503_in_the_time_that_was_set() {
     let world = World::start().await;
