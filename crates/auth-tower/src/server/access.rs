@@ -7,6 +7,7 @@
 mod builder;
 mod template;
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -65,8 +66,11 @@ struct Endpoint {
 impl Access {
     /// What a request needs, by its method and its path without the query.
     ///
-    /// `HEAD` needs what `GET` does where it is not named itself (RFC 9110 §9.3.2). `CONNECT` and `OPTIONS *` have no path
-    /// (RFC 9112 §3.2), so no row covers them.
+    /// `HEAD` needs what `GET` does where it is not named itself (RFC 9110 §9.3.2). A `CONNECT` to an authority and
+    /// `OPTIONS *` have no path (RFC 9112 §3.2), so no row covers them.
+    ///
+    /// A path that is encoded where a template has letters is refused, unless the router behind, which may compare paths as they
+    /// come, would find the same need.
     ///
     /// A canonical path costs no allocation, as long as it has three parameters at most and no literal of the table is a false
     /// start: then the router notes where it has to come back to.
@@ -75,13 +79,22 @@ impl Access {
     ///
     /// When the request is not to be served, whatever it shows.
     pub fn find(&self, method: &Method, path: &str) -> Result<&Need, Refused> {
-        let path = PathPrefix::canonical(path).map_err(Refused::Ambiguous)?;
-        let is_without_path = *method == Method::CONNECT || path == "*";
-        let endpoint = if is_without_path { None } else { self.router.at(&path).ok() };
-        endpoint
-            .and_then(|endpoint| endpoint.value.need(method))
-            .or(self.otherwise.as_ref())
-            .ok_or(Refused::Unlisted)
+        let canonical = PathPrefix::canonical(path).map_err(Refused::Ambiguous)?;
+        let need = self.look_up(method, &canonical);
+        if let Cow::Owned(_) = canonical {
+            // A router may compare paths as they come: whichever of the two it takes, the answer has to be the same.
+            let raw = path.strip_suffix('/').unwrap_or(path);
+            if self.look_up(method, raw) != need {
+                return Err(Refused::Unlisted);
+            }
+        }
+        need.ok_or(Refused::Unlisted)
+    }
+
+    fn look_up(&self, method: &Method, path: &str) -> Option<&Need> {
+        let is_without_path = path == "*" || (*method == Method::CONNECT && path == "/");
+        let endpoint = if is_without_path { None } else { self.router.at(path).ok() };
+        endpoint.and_then(|endpoint| endpoint.value.need(method)).or(self.otherwise.as_ref())
     }
 }
 

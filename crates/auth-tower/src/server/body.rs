@@ -35,6 +35,13 @@ impl<B> ResponseBody<B> {
     }
 }
 
+/// An empty one: what layers outside of this one answer with.
+impl<B> Default for ResponseBody<B> {
+    fn default() -> Self {
+        Self::refusal(Bytes::new())
+    }
+}
+
 impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
     type Data = Bytes;
     type Error = B::Error;

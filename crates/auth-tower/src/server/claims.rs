@@ -175,7 +175,8 @@ impl fmt::Debug for Claims {
 
 impl Confirmation {
     fn of(members: serde_json::Map<String, serde_json::Value>) -> Result<Self, Invalid> {
-        let mut confirmation = Self::default();
+        // One that names nothing is bound to nothing that could be shown.
+        let mut confirmation = Self { other: members.is_empty(), ..Self::default() };
         for (name, value) in members {
             let known = match name.as_str() {
                 "jkt" => &mut confirmation.jkt,
@@ -278,6 +279,8 @@ mod tests {
             parse(r#"{"aud":"a","exp":1,"client_id":"x","azp":"y","cnf":{"kid":"k"}}"#).unwrap();
         assert_eq!((one.audience(), one.client_id()), (&["a".to_owned()][..], Some("x")));
         assert!(one.confirmation().unwrap().other);
+        let empty = parse(r#"{"exp":1,"cnf":{}}"#).unwrap();
+        assert!(empty.confirmation().unwrap().other, "bound, and nobody can say to what");
     }
 
     // torture: D28, D31

@@ -140,7 +140,7 @@ impl Default for DpopSeen {
 impl fmt::Debug for DpopSeen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DpopSeen")
-            .field("capacity", &(self.capacity * SHARDS))
+            .field("capacity", &self.capacity.saturating_mul(SHARDS))
             .finish_non_exhaustive()
     }
 }

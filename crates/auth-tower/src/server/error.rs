@@ -52,6 +52,7 @@ impl Invalid {
     }
 
     /// Which check it did not pass.
+    #[cfg(test)]
     pub(crate) fn reason(&self) -> Reason {
         self.reason
     }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use auth_core::Clock;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, Entry};
-use http::{Request, Response};
+use http::{Method, Request, Response};
 
-use super::access::Access;
+use super::access::{Access, Refused};
 use super::certificate::PeerCertificate;
 use super::challenge::{Challenger, Refusal};
 use super::claims::{Claims, Confirmation};
@@ -95,6 +95,14 @@ impl Guard {
         request: &'a Request<B>,
         verified: Option<Result<Claims, Rejected>>,
     ) -> Judged<'a> {
+        // `GET host:80` has no path that a router would see as well (RFC 9112 §3.2.3).
+        let uri = request.uri();
+        if uri.scheme().is_none()
+            && uri.authority().is_some()
+            && request.method() != Method::CONNECT
+        {
+            return Judged::Bad(Refused::Unlisted.into());
+        }
         let need = match self.access.find(request.method(), request.uri().path()) {
             Ok(need) if need.is_nothing() => return Judged::Good(Caller::Anybody),
             Ok(need) => need,

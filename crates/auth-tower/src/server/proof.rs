@@ -10,6 +10,8 @@ use jsonwebtoken::{Algorithm, DecodingKey, crypto};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
+use super::claims::object;
+
 /// A proof with the largest key that is accepted is half as long.
 const LONGEST: usize = 8 * 1024;
 
@@ -271,5 +273,5 @@ fn octets(text: &str) -> Option<[u8; 32]> {
 
 fn part<T: DeserializeOwned>(text: &str) -> Result<T, ProofError> {
     let json = URL_SAFE_NO_PAD.decode(text).map_err(|_| ProofError::Malformed)?;
-    serde_json::from_slice(&json).map_err(|_| ProofError::Malformed)
+    object(&json).ok_or(ProofError::Malformed)
 }

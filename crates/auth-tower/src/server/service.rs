@@ -45,7 +45,11 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         match self.guard.admit(&mut request) {
             Step::Pass => ResponseFuture::inner(self.inner.call(request)),
-            Step::Refuse(response) => ResponseFuture::refused(response),
+            Step::Refuse(response) => {
+                // What the inner service was made ready with, a permit for instance, is given back.
+                self.inner = self.inner.clone();
+                ResponseFuture::refused(response)
+            }
             Step::Verify(verification) => {
                 // The one that was ready is called later; the clone has to get ready for itself.
                 let clone = self.inner.clone();

@@ -43,7 +43,8 @@ fn a_request_finds_what_its_endpoint_needs() {
         ("PATCH", "/v2/shipments/17", "shipments write"),
         ("GET", "/v2/shipments/latest", "latest"),
         ("GET", "/v2/shipments/late", "shipments"),
-        ("GET", "/v2/%73hipments/l%61test", "latest"),
+        ("GET", "/v2/shipments/%31%37", "shipments"),
+        ("CONNECT", "/v2/products/1", "products"),
         ("HEAD", "/v2/shipments/17", "shipments"),
         ("DELETE", "/v2/products/1/parts/2", "products"),
         ("OPTIONS", "/v2/products/1", "products"),
@@ -51,7 +52,7 @@ fn a_request_finds_what_its_endpoint_needs() {
         ("HEAD", "/v2/products/", "products"),
         ("GET", "/v1/shipments", "key"),
         ("HEAD", "/v1/shipments", "head"),
-        ("GET", "/caf%C3%a9", "coffee"),
+        ("GET", "/caf%C3%A9", "coffee"),
         ("GET", "/health", "public"),
         ("HEAD", "/health", "public"),
     ] {
@@ -77,7 +78,7 @@ fn what_the_table_does_not_name_is_refused_unless_any_token_does() {
         ("POST", "/health"),
         ("OPTIONS", "*"),
         ("GET", "*"),
-        ("CONNECT", "/v2/products/1"),
+        ("CONNECT", "/v2/shipments"),
         ("CONNECT", ""),
     ];
     let (closed, open) = (access(vendor()), access(vendor().otherwise(Otherwise::Token)));
@@ -86,10 +87,26 @@ fn what_the_table_does_not_name_is_refused_unless_any_token_does() {
         assert_eq!(told(&open, method, path), Ok(String::new()), "{method} {path}");
     }
     let everything = access(Access::builder().any_method("/{*rest}", Need::nothing()));
-    for (method, path) in [("OPTIONS", "*"), ("CONNECT", ""), ("CONNECT", "/x")] {
+    for (method, path) in [("OPTIONS", "*"), ("CONNECT", "")] {
         assert_eq!(told(&everything, method, path), Err(Refused::Unlisted), "{method} {path}");
     }
     assert_eq!(told(&everything, "GET", ""), Ok("public".to_owned()));
+}
+
+/// A router that compares paths as they come sends the first to the tenant's handler, where the row of the public one would count.
+#[test]
+fn an_encoded_path_is_judged_by_no_row_that_a_router_may_not_take() {
+    let table = Access::builder()
+        .public(Method::GET, "/public/{*rest}")
+        .public(Method::GET, "/health")
+        .route(Method::GET, "/{tenant}/{*rest}", Need::scope("admin"));
+    let (closed, open) = (access(table.clone()), access(table.otherwise(Otherwise::Token)));
+    for path in ["/%70ublic/x/secret", "/publi%63/secret", "/%68ealth"] {
+        assert_eq!(told(&closed, "GET", path), Err(Refused::Unlisted), "{path}");
+        assert_eq!(told(&open, "GET", path), Err(Refused::Unlisted), "{path}");
+    }
+    assert_eq!(told(&closed, "GET", "/public/%78"), Ok("public".to_owned()));
+    assert_eq!(told(&closed, "GET", "/acm%65/x"), Ok("admin".to_owned()));
 }
 
 #[test]
@@ -227,7 +244,7 @@ proptest! {
     }
 
     #[test]
-    fn another_spelling_of_a_path_finds_the_same(
+    fn another_spelling_of_a_path_finds_the_same_or_nothing(
         path in select(&["/v2/shipments", "/v2/shipments/17", "/v2/products/x/y", "/v1/shipments", "/health", "/other"][..]),
         encoded in vec(any::<bool>(), 24),
         slash: bool,
@@ -238,7 +255,8 @@ proptest! {
             _ => format!("%{byte:02x}"),
         });
         let spelled = format!("{}{}", spelled.collect::<String>(), if slash { "/" } else { "" });
-        prop_assert_eq!(told(&access, "GET", &spelled), told(&access, "GET", path), "{}", spelled);
+        let found = told(&access, "GET", &spelled);
+        prop_assert!(found.is_err() || found == told(&access, "GET", path), "{} {:?}", spelled, found);
     }
 
     #[test]

@@ -65,9 +65,9 @@ impl Pace {
         self.flying_since.is_some() || now >= self.next
     }
 
-    /// Whether the last flight that has landed brought nothing.
+    /// Whether the last flight that has landed brought nothing, or one is late.
     pub(super) fn is_failing(&self) -> bool {
-        self.failures > 0
+        self.failures > 0 || self.flying_since.is_some()
     }
 
     /// Whether the keys are old, and something may be done about it.

@@ -126,8 +126,9 @@ impl Verifier {
             // Without any keys it is not for this token to say what is wrong.
             Step::Otherwise(_, 0) => None,
             Step::Otherwise(_, seen) if self.source.may_have_others(seen, now) => None,
-            // Nor while the endpoint is down: its key may be a new one.
-            Step::Otherwise(invalid, _) if self.is_in_doubt(invalid) => None,
+            // Nor while the endpoint is down: its key may be a new one. A 401 would make the client spend another token, with the
+            // same key.
+            Step::Otherwise(..) if self.source.is_in_doubt() => None,
             Step::Otherwise(invalid, _) => Some(Err(invalid)),
         }
     }
@@ -144,19 +145,13 @@ impl Verifier {
             let others = rounds < MOST_ROUNDS && self.source.others(seen, now).await;
             rounds += 1;
             if !others {
-                if seen != 0 && !self.is_in_doubt(invalid) {
+                if seen != 0 && !self.source.is_in_doubt() {
                     return Err(Rejected::Invalid(invalid));
                 }
                 let retry_after = self.source.retry_after(self.clock.now());
                 return Err(Rejected::Unavailable { retry_after });
             }
         }
-    }
-
-    /// Whether the key that a token names may be one that the endpoint, which is down, would have. A 401 would make the client
-    /// spend another token, with the same key.
-    fn is_in_doubt(&self, invalid: Invalid) -> bool {
-        invalid.reason() == Reason::UnknownKey && self.source.is_in_doubt()
     }
 
     fn step(&self, token: &str, now: Now) -> Step {

@@ -38,6 +38,7 @@ async fn each_refusal_has_its_status_under_a_200_and_its_challenge_as_metadata()
             let what = format!("{content_type} {path} {answer:?}");
             assert_eq!((answer.status, answer.field("grpc-status")), (200, status), "{what}");
             assert_eq!(answer.field("content-type"), "application/grpc", "{what}");
+            assert_eq!(answer.field("cache-control"), "no-store", "{what}");
             assert!(answer.challenge().starts_with(challenge), "{what}");
             assert_eq!(answer.challenge().is_empty(), challenge.is_empty(), "{what}");
             assert!(!answer.field("grpc-message").is_empty() && answer.body.is_empty(), "{what}");

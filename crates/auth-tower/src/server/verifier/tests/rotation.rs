@@ -174,6 +174,21 @@ async fn keys_without_names_are_fetched_anew_when_none_of_them_fits() {
     assert_eq!((endpoint.fetches(), reason(&verifier, &nameless(&a))), (2, Reason::Signature));
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_hangs_leaves_a_new_key_in_doubt() {
+    let (a, b) = (Pair::p256(), Pair::p256());
+    let endpoint = Endpoint::of(&[a.named("a")]);
+    let (_, verifier) = over(&endpoint);
+    assert!(verifier.verify(&token(&a, "a")).await.is_ok());
+    endpoint.now(Does::Hang);
+    for round in 0..20 {
+        pass(10).await;
+        let rejected = verifier.verify(&token(&b, "b")).await;
+        assert!(matches!(rejected, Err(Rejected::Unavailable { .. })), "{round}: {rejected:?}");
+    }
+    assert!(verifier.cached(&token(&a, "a")).unwrap().is_ok());
+}
+
 /// A client that hears 401 spends another token, and that one would be signed with the same key.
 #[tokio::test(start_paused = true)]
 async fn a_key_that_is_new_while_the_endpoint_is_down_is_no_fault_of_the_token() {
