@@ -121,7 +121,11 @@ impl Directory {
         let mut line = serde_json::to_vec(entry)?;
         line.push(b'\n');
         let journal = self.journal.as_mut().ok_or(io::ErrorKind::NotFound)?;
-        journal.write_all(&line)?;
+        if let Err(error) = journal.write_all(&line) {
+            // Half of the line may be there, and nothing may come to stand behind it: a snapshot has to be next.
+            self.journal = None;
+            return Err(error);
+        }
         self.length += line.len() as u64;
         Ok(self.length > LONGEST_JOURNAL)
     }

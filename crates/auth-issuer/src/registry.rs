@@ -210,12 +210,17 @@ impl Registry {
     }
 
     /// Keeps something along with the credentials.
-    pub(crate) fn attach(&self, name: &str, value: serde_json::Value) -> io::Result<()> {
+    pub(crate) fn attach(
+        &self,
+        name: &str,
+        value: impl FnOnce() -> serde_json::Value,
+    ) -> io::Result<()> {
         let mut inner = self.inner();
         if inner.directory.is_none() {
             return Ok(());
         }
-        inner.kept.attached.insert(name.to_owned(), value);
+        // As it is now: an older one must not be the last to be written.
+        inner.kept.attached.insert(name.to_owned(), value());
         inner.save()
     }
 

@@ -103,7 +103,7 @@ impl State {
 
     /// Keeps what tokens need to be told apart after a restart.
     pub(crate) fn keep_tokens(&self) {
-        if let Err(error) = self.registry.attach(Tokens::NAME, self.tokens.saved()) {
+        if let Err(error) = self.registry.attach(Tokens::NAME, || self.tokens.saved()) {
             tracing::error!(%error, "keys and revocations could not be written down");
         }
     }
