@@ -77,7 +77,8 @@ impl Issuer {
         Ok(key.expose_secret().to_owned())
     }
 
-    /// How many units of quota all credentials together have spent.
+    /// How many units of quota all credentials together have spent, those that were deleted since too. With a
+    /// [directory](crate::IssuerBuilder::directory), what was spent in earlier runs is among them.
     #[must_use]
     pub fn spent(&self) -> u64 {
         self.state.registry.spent()
@@ -94,7 +95,12 @@ impl Issuer {
         let spent = self.spent();
         if spent > limit {
             let credentials = self.credentials();
-            let credentials: Vec<String> = credentials.iter().map(ToString::to_string).collect();
+            let mut credentials: Vec<String> =
+                credentials.iter().map(ToString::to_string).collect();
+            let by_deleted = self.state.registry.spent_by_deleted();
+            if by_deleted > 0 {
+                credentials.push(format!("deleted since: {by_deleted} spent"));
+            }
             panic!(
                 "{spent} token requests were spent, not at most {limit}:\n{}",
                 credentials.join("\n")

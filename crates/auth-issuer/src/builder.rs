@@ -1,10 +1,10 @@
 //! Configuring and starting an issuer.
 
-use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+use std::{fmt, io};
 
 use axum::routing::post;
 use axum::{Router, middleware};
@@ -48,6 +48,9 @@ impl Issuer {
     }
 }
 
+/// Beyond it, clients' arithmetic would be put to the test rather than their care.
+const LONGEST_LIFETIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// Settings of an [`Issuer`] that is to be started.
 ///
 /// # Defaults
@@ -86,8 +89,10 @@ pub struct IssuerBuilder {
 
 struct Client {
     id: String,
+    /// Empty if it was not given.
     secret: SecretString,
-    grant: Grant,
+    /// `None` leaves one that is there as it is, and lets a new one have everything.
+    grant: Option<Grant>,
 }
 
 impl IssuerBuilder {
@@ -111,10 +116,10 @@ impl IssuerBuilder {
     }
 
     /// Registers a client that may have everything, and any scope that it asks for. May be called again for more; the first
-    /// is [`Issuer::client_id`]. Of two with the same id the later secret counts. An empty secret is replaced by a random
-    /// one when the issuer starts: OAuth cannot send it.
+    /// is [`Issuer::client_id`]. Of two with the same id the later one counts. An empty secret is replaced by a random
+    /// one when the issuer starts, or by that which a [`directory`](Self::directory) has: OAuth cannot send it.
     pub fn client(self, id: impl Into<String>, secret: impl Into<String>) -> Self {
-        self.registered(id.into(), secret.into(), Grant::All)
+        self.registered(id.into(), secret.into(), Some(Grant::All))
     }
 
     /// Registers a client for some resources; otherwise as [`client`](Self::client). Its tokens have them as their `scope`,
@@ -125,16 +130,17 @@ impl IssuerBuilder {
         secret: impl Into<String>,
         resources: impl IntoIterator<Item = Resource>,
     ) -> Self {
-        self.registered(id.into(), secret.into(), Grant::Only(resources.into_iter().collect()))
+        let grant = Grant::Only(resources.into_iter().collect());
+        self.registered(id.into(), secret.into(), Some(grant))
     }
 
     /// Registers a client with a random secret; otherwise as [`client`](Self::client). One that a
-    /// [`directory`](Self::directory) has already keeps the secret that it has.
+    /// [`directory`](Self::directory) has already keeps the secret and the resources that it has.
     pub fn client_id(self, id: impl Into<String>) -> Self {
-        self.client(id, "")
+        self.registered(id.into(), String::new(), None)
     }
 
-    fn registered(mut self, id: String, secret: String, grant: Grant) -> Self {
+    fn registered(mut self, id: String, secret: String, grant: Option<Grant>) -> Self {
         let secret = SecretString::from(secret);
         match self.clients.iter_mut().find(|known| known.id == id) {
             Some(known) => (known.secret, known.grant) = (secret, grant),
@@ -144,10 +150,12 @@ impl IssuerBuilder {
     }
 
     /// Keeps credentials, keys, revocations and the count of token requests in this directory, which is made if it is not
-    /// there, over restarts; in memory otherwise. One issuer at a time can have it.
+    /// there, over restarts; in memory otherwise. One issuer at a time can have it: await [`Issuer::shutdown`] before the next
+    /// one starts.
     ///
-    /// Of secrets and API keys only hashes are written. The signing key cannot be one: without it the tokens of yesterday
-    /// would be worth nothing. All files are for this user alone.
+    /// Of secrets and API keys only hashes are written: SHA-256, which guards the 256 random bits of those that are made here,
+    /// and no password of yours. The signing key cannot be one: without it the tokens of yesterday would be worth nothing. All
+    /// files are for this user alone.
     ///
     /// Give it a fixed port with [`bind`](Self::bind): tokens name the issuer's URL.
     pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
@@ -186,9 +194,9 @@ impl IssuerBuilder {
         self
     }
 
-    /// How long tokens live, in whole seconds; a rest is cut off.
+    /// How long tokens live, in whole seconds; a rest is cut off, and so is what exceeds a hundred years.
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
-        self.lifetime = lifetime;
+        self.lifetime = lifetime.min(LONGEST_LIFETIME);
         self
     }
 
@@ -269,7 +277,8 @@ impl IssuerBuilder {
     ///
     /// # Cancel safety
     ///
-    /// A start that is dropped leaves nothing behind.
+    /// A start that is dropped leaves nothing behind but what it has written into a directory by then, which the next one
+    /// goes on with.
     pub async fn start(mut self) -> Result<Issuer, StartError> {
         if self.loopback_only && !self.address.ip().is_loopback() {
             return Err(Kind::NotLoopback(self.address).into());
@@ -290,30 +299,37 @@ impl IssuerBuilder {
         }
         let now = self.clock.now();
         let quota = self.quotas.unwrap_or_else(|| self.quota.into());
+        let unusable = |source| {
+            StartError::from(Kind::Directory(self.directory.clone().unwrap_or_default(), source))
+        };
         let registry = match &self.directory {
             None => Registry::new(quota),
-            Some(path) => Registry::open(quota, path)
-                .map_err(|source| Kind::Directory(path.clone(), source))?,
+            Some(path) => Registry::open(quota, path).map_err(unusable)?,
         };
-        let mint = mint(self.signing_key, &registry, now, self.lifetime).await?;
+        let mint = match registry.attached(Tokens::NAME) {
+            Some(saved) => {
+                let mut mint = Mint::restored(saved, now).ok_or_else(|| {
+                    let what = "the keys that were kept in it cannot be read";
+                    unusable(io::Error::new(io::ErrorKind::InvalidData, what))
+                })?;
+                if let Some(key) = self.signing_key {
+                    mint.sign_with(key, now, self.lifetime);
+                }
+                mint
+            }
+            None => Mint::new(signing_key(self.signing_key).await?, random::hex::<8>()?),
+        };
         let kept = registry.ids();
         if self.clients.is_empty() && kept.is_empty() {
             let (id, secret) = (random::hex::<16>()?, SecretString::default());
-            self.clients.push(Client { id, secret, grant: Grant::All });
+            self.clients.push(Client { id, secret, grant: None });
         }
-        for client in &mut self.clients {
-            // Its secret was told once, in an earlier run, and is the one that counts.
-            if client.secret.expose_secret().is_empty() && kept.contains(&client.id) {
-                continue;
-            }
-            // `client_id` left it to us; and an empty secret can never be presented (RFC 6749 §3.2).
-            if client.secret.expose_secret().is_empty() {
-                client.secret = random::hex::<32>()?.into();
-            }
-            let Client { id, secret, grant } = client;
-            registry.register(id, secret.expose_secret(), grant.clone(), now).map_err(
-                |source| Kind::Directory(self.directory.clone().unwrap_or_default(), source),
-            )?;
+        for Client { id, secret, grant } in &mut self.clients {
+            // An empty one can never be presented (RFC 6749 §3.2), so that it was not given.
+            let given = Some(secret.expose_secret()).filter(|secret| !secret.is_empty());
+            let made = registry.register(id, given, grant.take(), now);
+            let made = made.map_err(|source| Kind::Register(id.clone(), source))?;
+            *secret = made.unwrap_or_else(|| secret.clone());
         }
         let scopes = Resource::ALL.map(|resource| resource.name().to_owned()).to_vec();
         let clock = Arc::new(SkewedClock::new(self.clock));
@@ -330,7 +346,7 @@ impl IssuerBuilder {
             once: Default::default(),
             clock: Arc::clone(&clock),
         });
-        state.keep_tokens();
+        state.keep_tokens().map_err(unusable)?;
         let router = Router::new()
             .route(OAuth::TOKEN_PATH, post(token::token))
             .route(OAuth::REVOCATION_PATH, post(token::revoke))
@@ -350,28 +366,13 @@ impl IssuerBuilder {
     }
 }
 
-/// The keys of an earlier run, a key of the user's, or the process's own.
-async fn mint(
-    key: Option<SigningKey>,
-    registry: &Registry,
-    now: SystemTime,
-    lifetime: Duration,
-) -> Result<Mint, StartError> {
-    if let Some(saved) = registry.attached(Tokens::NAME) {
-        let mut mint = Mint::restored(saved).ok_or(Kind::Key(KeyError::UNREADABLE))?;
-        if let Some(key) = key {
-            mint.sign_with(key, now, lifetime);
-        }
-        return Ok(mint);
+/// A key of the user's, or the process's own.
+async fn signing_key(key: Option<SigningKey>) -> Result<SigningKey, Kind> {
+    if let Some(key) = key {
+        return Ok(key);
     }
-    let key = match key {
-        Some(key) => key,
-        None => {
-            let key = tokio::task::spawn_blocking(SigningKey::shared).await;
-            key.unwrap_or(Err(KeyError::GONE)).map_err(Kind::Key)?
-        }
-    };
-    Ok(Mint::new(key, random::hex::<8>()?))
+    let key = tokio::task::spawn_blocking(SigningKey::shared).await;
+    key.unwrap_or(Err(KeyError::GONE)).map_err(Kind::Key)
 }
 
 impl Default for IssuerBuilder {

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use crate::hash::SecretHash;
+use crate::moment;
 use crate::past::{Cause, Held, Outcome, PastRequest};
 use crate::quota::Spends;
 use crate::resource::Resource;
@@ -33,8 +34,9 @@ pub(crate) struct Credential {
     pub(crate) name: String,
     pub(crate) grant: Grant,
     pub(crate) is_enabled: bool,
+    #[serde(with = "moment::stored")]
     pub(crate) created: SystemTime,
-    /// The order of the list.
+    /// The order of the list. No other credential ever has it, not even one with the same id.
     pub(crate) number: u64,
     pub(crate) secret: SecretHash,
     pub(crate) spends: Spends,
@@ -45,9 +47,13 @@ pub(crate) struct Credential {
     next_request: u64,
 }
 
+/// The credential that a token was issued to, by its number: a later one with the same id is another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Serial(pub(crate) u64);
+
 /// Whether somebody is who they say.
 pub(crate) enum Known {
-    Yes(Grant),
+    Yes(Serial, Grant),
     Disabled,
     No,
 }
@@ -74,6 +80,18 @@ impl Grant {
                     _ => Err(BeyondGrant),
                 }
             }
+        }
+    }
+
+    /// Whether a token with this `scope` opens `resource`.
+    ///
+    /// One that may have everything has what it asked for, if it asked for resources at all.
+    pub(crate) fn opens(&self, scope: Option<&str>, resource: Resource) -> bool {
+        let mut names = scope.unwrap_or_default().split(' ');
+        let is_named = names.clone().any(|name| name == resource.name());
+        match self {
+            Self::Only(_) => is_named,
+            Self::All => is_named || !names.any(|name| name.parse::<Resource>().is_ok()),
         }
     }
 }
@@ -109,7 +127,10 @@ impl Credential {
 
     /// How it stands with whoever has shown its secret.
     pub(crate) fn known(&self) -> Known {
-        if self.is_enabled { Known::Yes(self.grant.clone()) } else { Known::Disabled }
+        match self.is_enabled {
+            true => Known::Yes(Serial(self.number), self.grant.clone()),
+            false => Known::Disabled,
+        }
     }
 
     /// Why a token for `audience` is asked for at `now`.

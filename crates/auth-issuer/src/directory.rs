@@ -194,6 +194,29 @@ mod tests {
     }
 
     #[test]
+    fn after_a_line_that_could_not_be_written_there_is_no_journal_but_a_snapshot_next() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (mut directory, _) = open(scratch.path());
+        directory.replace(&"first").unwrap();
+        directory.append(&1).unwrap();
+        let path = scratch.path().join("requests-1.jsonl");
+        // Half of the line fits on the disk.
+        let mut bytes = fs::read(&path).unwrap();
+        bytes.extend(b"2");
+        fs::write(&path, bytes).unwrap();
+        let healthy = directory.journal.replace(File::open(&path).unwrap());
+        assert!(directory.append(&23).is_err());
+        // Room is made; but what is appended now would be read as one line with that.
+        assert!(directory.journal.is_none());
+        drop(healthy);
+        assert!(directory.append(&4).is_err());
+        directory.replace(&"first, 1, 23, 4").unwrap();
+        directory.append(&5).unwrap();
+        drop(directory);
+        assert_eq!(open(scratch.path()).1, Some(("first, 1, 23, 4".to_owned(), vec![5])));
+    }
+
+    #[test]
     fn a_second_issuer_is_kept_out() {
         let scratch = tempfile::tempdir().unwrap();
         let (_first, _) = open(scratch.path());

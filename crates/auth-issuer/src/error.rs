@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::{error, fmt, io};
 
+use crate::admin_error::AdminError;
 use crate::keys::KeyError;
 
 /// The issuer could not start.
@@ -18,6 +19,7 @@ pub(crate) enum Kind {
     Randomness(getrandom::Error),
     Key(KeyError),
     ClientKey(String, &'static str),
+    Register(String, AdminError),
 }
 
 impl StartError {
@@ -58,6 +60,7 @@ impl fmt::Display for StartError {
             Kind::ClientKey(id, what) => {
                 write!(f, "the public key of the client {id:?} cannot be used: {what}")
             }
+            Kind::Register(id, _) => write!(f, "the client {id:?} could not be registered"),
         }
     }
 }
@@ -68,6 +71,7 @@ impl error::Error for StartError {
             Kind::Bind(_, source) | Kind::Directory(_, source) => Some(source),
             Kind::Randomness(source) => Some(source),
             Kind::Key(source) => Some(source),
+            Kind::Register(_, source) => Some(source),
             Kind::NotLoopback(_) | Kind::ClientKey(..) => None,
         }
     }

@@ -177,13 +177,18 @@ impl Issuer {
     }
 
     /// Makes `token` invalid from now on; false if it is not a token of this issuer.
+    ///
+    /// If a [directory](crate::IssuerBuilder::directory) cannot be written to, that is logged, and it holds for this run;
+    /// [`shutdown`](Self::shutdown) tries again.
     pub fn revoke(&self, token: &str) -> bool {
-        self.state.revoke(token)
+        // Without an answer from the disk it is one of ours all the same.
+        self.state.revoke(token).unwrap_or(true)
     }
 
-    /// Makes every token issued so far invalid; those issued later are valid.
+    /// Makes every token issued so far invalid; those issued later are valid. Otherwise as [`revoke`](Self::revoke).
     pub fn revoke_all(&self) {
-        self.state.revoke_all();
+        // It was logged.
+        let _ = self.state.revoke_all();
     }
 
     /// Lets the API answer everything with `status`, valid tokens too; `None` is back to normal. 401 comes with the
@@ -197,9 +202,12 @@ impl Issuer {
         self.happen(Event::ApiStatus(status));
     }
 
-    /// Closes the listener and all connections, and waits until that is done.
+    /// Closes the listener and all connections, and waits until that is done. Whoever comes next can have its address and
+    /// its [directory](crate::IssuerBuilder::directory) then.
     pub async fn shutdown(self) {
         self.server.stop().await;
+        // For what could not be written down before. It was logged if it cannot be now.
+        let _ = self.state.keep_tokens();
     }
 }
 

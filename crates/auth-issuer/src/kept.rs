@@ -5,8 +5,9 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::credential::{Credential, Grant};
+use crate::credential::{Credential, Grant, Serial};
 use crate::hash::SecretHash;
+use crate::moment;
 use crate::past::{Held, Outcome, PastRequest};
 use crate::quota::Quota;
 
@@ -16,6 +17,9 @@ pub(crate) struct Kept {
     pub(crate) credentials: HashMap<String, Credential>,
     next: u64,
     pub(crate) key: Option<LegacyKey>,
+    /// How many units were spent by credentials that are gone.
+    #[serde(default)]
+    pub(crate) spent_by_deleted: u64,
     /// What others keep along with it, by name.
     #[serde(default)]
     pub(crate) attached: BTreeMap<String, serde_json::Value>,
@@ -24,6 +28,7 @@ pub(crate) struct Kept {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct LegacyKey {
     pub(crate) hash: SecretHash,
+    #[serde(with = "moment::stored")]
     pub(crate) created: SystemTime,
 }
 
@@ -51,6 +56,12 @@ impl Kept {
         self.credentials.insert(id, credential);
     }
 
+    /// The credential that a token of `id` was issued to, if it is there still, and enabled.
+    pub(crate) fn enabled(&self, id: &str, serial: Serial) -> Option<&Credential> {
+        let is_it = |known: &&Credential| known.is_enabled && known.number == serial.0;
+        self.credentials.get(id).filter(is_it)
+    }
+
     /// The credentials, the oldest first.
     pub(crate) fn in_order(&self) -> Vec<&Credential> {
         let mut credentials: Vec<&Credential> = self.credentials.values().collect();
@@ -64,8 +75,7 @@ impl Kept {
             Entry::Begun { client, request } => {
                 let Some(credential) = self.credentials.get_mut(client) else { return };
                 if request.spent {
-                    // It was permitted by the rule of its time. If today's is stricter, the window is full anyhow.
-                    let _ = credential.spends.spend(quota, request.at);
+                    credential.spends.restore(quota, request.at);
                 }
                 credential.begun(*request);
             }

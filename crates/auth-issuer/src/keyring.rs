@@ -53,15 +53,17 @@ impl KeyRing {
         SavedKeys { keys: keys.collect(), ordered: self.ordered }
     }
 
-    /// The ring that was saved; `None` if it is none.
-    pub(crate) fn restored(saved: &SavedKeys) -> Option<Self> {
+    /// The ring that was saved; `None` if it is none. The key that signs may have signed tokens since that live until
+    /// `tokens_until`, in Unix seconds.
+    pub(crate) fn restored(saved: &SavedKeys, tokens_until: u64) -> Option<Self> {
         let key = |saved: &SavedKey| {
             let pkcs8 = URL_SAFE_NO_PAD.decode(&saved.pkcs8).ok()?;
             let key = SigningKey::from_pkcs8(&pkcs8).ok()?;
             Some(Old { key, tokens_until: saved.tokens_until })
         };
         let mut old: Vec<Old> = saved.keys.iter().map(key).collect::<Option<_>>()?;
-        let Old { key: current, tokens_until } = old.pop()?;
+        let Old { key: current, tokens_until: saved_until } = old.pop()?;
+        let tokens_until = tokens_until.max(saved_until);
         Some(Self { current, tokens_until, old, ordered: saved.ordered })
     }
 

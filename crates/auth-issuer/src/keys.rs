@@ -45,7 +45,8 @@ struct Inner {
 pub struct KeyError(&'static str);
 
 impl KeyError {
-    pub(crate) const UNREADABLE: Self = Self("the keys that were kept cannot be read");
+    /// The change is in force, and not in the directory.
+    pub(crate) const NOT_KEPT: Self = Self("the keys could not be written down");
 
     /// The runtime is shutting down, and makes no keys any more.
     pub(crate) const GONE: Self = Self("the runtime ended while the key was made");

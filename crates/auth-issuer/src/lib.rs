@@ -91,6 +91,7 @@ mod kept;
 mod keyring;
 mod keys;
 mod metadata;
+mod moment;
 mod oauth;
 mod page;
 mod past;

@@ -5,11 +5,14 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use crate::moment;
+
 /// A token request of a credential, as [`Issuer::credentials`](crate::Issuer::credentials) tells of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PastRequest {
     /// When it arrived.
+    #[serde(with = "moment::stored")]
     pub at: SystemTime,
     /// What the client held when it asked.
     pub cause: Cause,
@@ -109,7 +112,9 @@ impl fmt::Display for Outcome {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Held {
     pub(crate) number: u64,
+    #[serde(with = "moment::stored")]
     pub(crate) issued_at: SystemTime,
+    #[serde(with = "moment::stored")]
     pub(crate) expires_at: SystemTime,
 }
 

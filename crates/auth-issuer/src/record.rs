@@ -12,7 +12,8 @@ pub struct TokenRequestRecord {
     pub client_auth: ClientAuth,
     /// Whether there was a DPoP proof with it, good or not (RFC 9449 §5).
     pub has_dpop_proof: bool,
-    /// The names of the body's parameters, in the order of a form and sorted for JSON; empty if the body is malformed.
+    /// The names of the body's parameters, in their order; empty if the body is malformed. What is no word of small letters
+    /// and underscores is told as `?`: a body under the wrong content type can be a name, secret and all.
     pub parameters: Vec<String>,
     /// The client that the request named.
     pub client_id: Option<String>,

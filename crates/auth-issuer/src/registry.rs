@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use secrecy::SecretString;
 
 use crate::admin_error::{AdminError, Kind};
-use crate::credential::{Credential, Grant, Known};
+use crate::credential::{Credential, Grant, Known, Serial};
 use crate::directory::{Directory, Found};
 use crate::hash::SecretHash;
 use crate::info::{CredentialInfo, NewCredentials};
@@ -99,22 +99,40 @@ impl Registry {
         inner.kept.credentials.get(id).map(|known| known.spends.left(&self.quota, now))
     }
 
-    /// Registers a client as a builder was told to: an id that is there already gets this secret and this grant, and keeps
-    /// its history.
+    /// Registers a client as a builder was told to: an id that is there already gets this secret and this grant, as far as
+    /// they were given, and keeps its history. A new one without a grant may have everything.
+    ///
+    /// The secret that was made for a new one without any.
     pub(crate) fn register(
         &self,
         id: &str,
-        secret: &str,
-        grant: Grant,
+        secret: Option<&str>,
+        grant: Option<Grant>,
         now: SystemTime,
-    ) -> io::Result<()> {
-        let secret = SecretHash::of(secret);
+    ) -> Result<Option<SecretString>, AdminError> {
         let mut inner = self.inner();
+        let mut made = None;
         match inner.kept.credentials.get_mut(id) {
-            Some(known) => (known.secret, known.grant) = (secret, grant),
-            None => inner.kept.insert(id.to_owned(), id.to_owned(), secret, grant, now),
+            Some(known) => {
+                known.secret = secret.map_or(known.secret, SecretHash::of);
+                known.grant = grant.unwrap_or_else(|| known.grant.clone());
+            }
+            None => {
+                let hash = match secret {
+                    Some(secret) => SecretHash::of(secret),
+                    None => {
+                        let secret = random::hex::<32>()?;
+                        let hash = SecretHash::of(&secret);
+                        made = Some(secret.into());
+                        hash
+                    }
+                };
+                let grant = grant.unwrap_or(Grant::All);
+                inner.kept.insert(id.to_owned(), id.to_owned(), hash, grant, now);
+            }
         }
-        inner.save()
+        inner.save()?;
+        Ok(made)
     }
 
     /// Makes a credential for `resources`.
@@ -160,7 +178,9 @@ impl Registry {
     pub(crate) fn delete(&self, id: &str) -> Result<(), AdminError> {
         let mut inner = self.inner();
         let gone = inner.kept.credentials.remove(id).ok_or(Kind::Unknown)?;
+        inner.kept.spent_by_deleted += gone.spent;
         if let Err(error) = inner.save() {
+            inner.kept.spent_by_deleted -= gone.spent;
             inner.kept.credentials.insert(id.to_owned(), gone);
             return Err(error.into());
         }
@@ -245,9 +265,16 @@ impl Registry {
         inner.kept.in_order().into_iter().map(|known| known.client_id.clone()).collect()
     }
 
-    /// How many units all credentials have spent, ever.
+    /// How many units all credentials have spent, ever; those that are gone too.
     pub(crate) fn spent(&self) -> u64 {
-        self.inner().kept.credentials.values().map(|credential| credential.spent).sum()
+        let inner = self.inner();
+        let spent: u64 = inner.kept.credentials.values().map(|credential| credential.spent).sum();
+        spent + inner.kept.spent_by_deleted
+    }
+
+    /// How many of these were spent by credentials that are gone.
+    pub(crate) fn spent_by_deleted(&self) -> u64 {
+        self.inner().kept.spent_by_deleted
     }
 
     /// Charges for a token request, and remembers it.
@@ -315,24 +342,23 @@ impl Registry {
         self.inner().kept.credentials.get(id).map_or(Known::No, Credential::known)
     }
 
-    /// Whether there is such a credential, and it is enabled.
-    pub(crate) fn is_enabled(&self, id: &str) -> bool {
-        self.inner().kept.credentials.get(id).is_some_and(|known| known.is_enabled)
+    /// Whether the credential that a token of `id` was issued to is there still, and enabled.
+    pub(crate) fn is_enabled(&self, id: &str, serial: Serial) -> bool {
+        self.inner().kept.enabled(id, serial).is_some()
     }
 
     /// What a token of `id` with this `scope` opens of `resource`.
-    pub(crate) fn access(&self, id: &str, scope: Option<&str>, resource: Resource) -> Access {
-        let inner = self.inner();
-        let Some(credential) = inner.kept.credentials.get(id).filter(|known| known.is_enabled)
-        else {
-            return Access::Ended;
-        };
-        let is_in_scope =
-            || scope.unwrap_or_default().split(' ').any(|name| name == resource.name());
-        match credential.grant {
-            Grant::All => Access::Granted,
-            Grant::Only(_) if is_in_scope() => Access::Granted,
-            Grant::Only(_) => Access::BeyondScope,
+    pub(crate) fn access(
+        &self,
+        id: &str,
+        serial: Serial,
+        scope: Option<&str>,
+        resource: Resource,
+    ) -> Access {
+        match self.inner().kept.enabled(id, serial) {
+            None => Access::Ended,
+            Some(credential) if credential.grant.opens(scope, resource) => Access::Granted,
+            Some(_) => Access::BeyondScope,
         }
     }
 

@@ -25,7 +25,7 @@ impl Issuer {
     ///
     /// # Errors
     ///
-    /// When no key can be made; the old one signs on.
+    /// When no key can be made: the old one signs on. And as [`rotate_keys_to`](Self::rotate_keys_to).
     ///
     /// # Cancel safety
     ///
@@ -33,17 +33,26 @@ impl Issuer {
     pub async fn rotate_keys(&self) -> Result<(), KeyError> {
         let number = self.state().tokens.order_key();
         let key = tokio::task::spawn_blocking(move || SigningKey::pooled(number)).await;
-        self.rotate_keys_to(key.unwrap_or(Err(KeyError::GONE))?);
-        Ok(())
+        self.rotate_keys_to(key.unwrap_or(Err(KeyError::GONE))?)
     }
 
     /// The same, with a key of the caller's.
-    pub fn rotate_keys_to(&self, key: SigningKey) {
-        self.state().rotate_keys_to(key);
+    ///
+    /// # Errors
+    ///
+    /// When a [directory](crate::IssuerBuilder::directory) cannot be written to. The new key signs all the same, and is
+    /// written down when that succeeds, at the latest by [`shutdown`](Self::shutdown); until then its tokens would not
+    /// outlive this process.
+    pub fn rotate_keys_to(&self, key: SigningKey) -> Result<(), KeyError> {
+        self.state().rotate_keys_to(key).map_err(|_| KeyError::NOT_KEPT)
     }
 
     /// Takes all keys away but the one that signs: tokens under the others are invalid at once.
-    pub fn retire_keys(&self) {
-        self.state().retire_keys();
+    ///
+    /// # Errors
+    ///
+    /// As [`rotate_keys_to`](Self::rotate_keys_to): those keys may be back after a restart.
+    pub fn retire_keys(&self) -> Result<(), KeyError> {
+        self.state().retire_keys().map_err(|_| KeyError::NOT_KEPT)
     }
 }

@@ -1,5 +1,6 @@
 //! What the handlers of one issuer share.
 
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::StatusCode;
@@ -62,7 +63,10 @@ impl State {
         match event {
             Event::ClockAhead(by) => self.clock.set(Skew::Ahead(by)),
             Event::ClockBehind(by) => self.clock.set(Skew::Behind(by)),
-            Event::RevokeAll => self.revoke_all(),
+            Event::RevokeAll => {
+                // It was logged. Nobody waits for an answer, and it is tried again when the issuer stops.
+                let _ = self.revoke_all();
+            }
             Event::RotateKeys => self.rotate_keys(),
             Event::ApiStatus(status) => {
                 self.set_api_status(status.and_then(|status| StatusCode::from_u16(status).ok()));
@@ -71,47 +75,62 @@ impl State {
     }
 
     /// Makes `token` invalid from now on; false if it is not one of this issuer's.
-    pub(crate) fn revoke(&self, token: &str) -> bool {
-        let is_ours = self.tokens.revoke(token);
-        self.keep_tokens();
-        is_ours
+    ///
+    /// # Errors
+    ///
+    /// When it could not be written down: it is invalid in this run alone.
+    pub(crate) fn revoke(&self, token: &str) -> io::Result<bool> {
+        let is_ours = self.tokens.revoke(token, self.clock.now());
+        if is_ours {
+            self.keep_tokens()?;
+        }
+        Ok(is_ours)
     }
 
-    pub(crate) fn revoke_all(&self) {
+    /// Makes every token minted so far invalid; otherwise as [`revoke`](Self::revoke).
+    pub(crate) fn revoke_all(&self) -> io::Result<()> {
         self.tokens.revoke_all();
-        self.keep_tokens();
+        self.keep_tokens()
     }
 
     /// Signs with a key that is made on the spot, if it is not one of the process's first. If none can be made, the last one
     /// stays.
     fn rotate_keys(&self) {
         match SigningKey::pooled(self.tokens.order_key()) {
-            Ok(key) => self.rotate_keys_to(key),
+            Ok(key) => {
+                // As with a revocation.
+                let _ = self.rotate_keys_to(key);
+            }
             Err(error) => tracing::warn!(%error, "the signing key stays"),
         }
     }
 
-    pub(crate) fn rotate_keys_to(&self, key: SigningKey) {
+    pub(crate) fn rotate_keys_to(&self, key: SigningKey) -> io::Result<()> {
         self.tokens.rotate(key, self.clock.now());
-        self.keep_tokens();
+        self.keep_tokens()
     }
 
-    pub(crate) fn retire_keys(&self) {
+    pub(crate) fn retire_keys(&self) -> io::Result<()> {
         self.tokens.retire_keys();
-        self.keep_tokens();
+        self.keep_tokens()
     }
 
     /// Keeps what tokens need to be told apart after a restart.
-    pub(crate) fn keep_tokens(&self) {
-        if let Err(error) = self.registry.attach(Tokens::NAME, || self.tokens.saved()) {
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system, which are logged.
+    pub(crate) fn keep_tokens(&self) -> io::Result<()> {
+        let kept = self.registry.attach(Tokens::NAME, || self.tokens.saved());
+        kept.inspect_err(|error| {
             tracing::error!(%error, "keys and revocations could not be written down");
-        }
+        })
     }
 
     /// Whether `token` opens anything now.
     pub(crate) fn is_valid(&self, token: &str) -> bool {
         let verified = self.tokens.valid(token, self.clock.now());
-        verified.is_some_and(|verified| self.registry.is_enabled(&verified.client))
+        verified.is_some_and(|verified| self.registry.is_enabled(&verified.client, verified.serial))
     }
 
     /// What the API answers to everything, if not what it should.

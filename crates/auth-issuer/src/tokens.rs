@@ -1,6 +1,6 @@
 //! Access tokens: minted, verified, revoked.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::clock::unix_seconds;
+use crate::credential::Serial;
 use crate::keyring::{KeyRing, SavedKeys};
 use crate::keys::SigningKey;
 use crate::past::Held;
@@ -16,6 +17,10 @@ use crate::past::Held;
 /// How many verified tokens are remembered: a debug build spends most of a verification outside of the assembly, and a
 /// test sends the same few tokens thousands of times.
 const REMEMBERED: usize = 1024;
+
+/// From how many revocations on those are forgotten whose tokens have expired long ago, and how long that is, in seconds.
+const REVOKED: usize = 10_000;
+const DEAD_FOR: u64 = 7 * 24 * 60 * 60;
 
 /// The mint of one issuer.
 pub(crate) struct Tokens {
@@ -44,8 +49,11 @@ struct SavedMint {
     instance: String,
     /// How often it was started: tokens are numbered anew in each run, above those of the one before.
     run: u64,
+    /// How long the tokens of this run live, in seconds.
+    lifetime: u64,
     revoked_below: u64,
-    revoked: Vec<u64>,
+    /// Their numbers, and when they expire, in Unix seconds.
+    revoked: Vec<(u64, u64)>,
 }
 
 /// So many tokens can be numbered in one run.
@@ -58,7 +66,7 @@ impl Mint {
     }
 
     /// The one that was [saved](Tokens::saved), in its next run; `None` if that is none.
-    pub(crate) fn restored(saved: Value) -> Option<Self> {
+    pub(crate) fn restored(saved: Value, now: SystemTime) -> Option<Self> {
         let saved: SavedMint = serde_json::from_value(saved).ok()?;
         let run = saved.run.checked_add(1)?;
         let book = Book {
@@ -67,7 +75,9 @@ impl Mint {
             revoked: saved.revoked.into_iter().collect(),
             verified: HashMap::new(),
         };
-        let ring = KeyRing::restored(&saved.keys)?;
+        // What it signed in that run after it was saved may live for so long.
+        let tokens_until = unix_seconds(now).saturating_add(saved.lifetime);
+        let ring = KeyRing::restored(&saved.keys, tokens_until)?;
         Some(Self { ring, instance: saved.instance, run, book })
     }
 
@@ -104,6 +114,7 @@ struct Confirmation {
 #[derive(Clone, Copy)]
 pub(crate) struct Wanted<'a> {
     pub(crate) client: &'a str,
+    pub(crate) serial: Serial,
     pub(crate) audience: &'a str,
     pub(crate) scope: Option<&'a str>,
     /// The thumbprint of the key that it is bound to.
@@ -121,7 +132,8 @@ struct Book {
     minted: u64,
     /// All tokens with a smaller number are revoked.
     revoked_below: u64,
-    revoked: HashSet<u64>,
+    /// By their numbers: when they expire, in Unix seconds.
+    revoked: HashMap<u64, u64>,
     verified: HashMap<Box<str>, Verified>,
 }
 
@@ -130,6 +142,7 @@ struct Book {
 pub(crate) struct Verified {
     /// Whom it was issued to.
     pub(crate) client: Arc<str>,
+    pub(crate) serial: Serial,
     pub(crate) scope: Option<Arc<str>>,
     /// The thumbprint of the key that it is bound to.
     pub(crate) jkt: Option<Arc<str>>,
@@ -146,11 +159,11 @@ impl Tokens {
     pub(crate) fn saved(&self) -> Value {
         let (revoked_below, revoked) = {
             let book = self.book();
-            (book.revoked_below, book.revoked.iter().copied().collect())
+            (book.revoked_below, book.revoked.iter().map(|(number, exp)| (*number, *exp)).collect())
         };
         let keys = self.ring().saved();
-        let (instance, run) = (self.instance.clone(), self.run);
-        let saved = SavedMint { keys, instance, run, revoked_below, revoked };
+        let (instance, run, lifetime) = (self.instance.clone(), self.run, self.lifetime.as_secs());
+        let saved = SavedMint { keys, instance, run, lifetime, revoked_below, revoked };
         // Strings and numbers always serialise.
         serde_json::to_value(saved).unwrap_or_default()
     }
@@ -194,7 +207,7 @@ impl Tokens {
             exp,
             azp: wanted.client.to_owned(),
             gty: "client-credentials".to_owned(),
-            jti: format!("{}-{number}", self.instance),
+            jti: format!("{}-{}-{number}", self.instance, wanted.serial.0),
             scope: wanted.scope.map(str::to_owned),
             cnf: wanted.jkt.map(|jkt| Confirmation { jkt: jkt.to_owned() }),
         };
@@ -218,7 +231,7 @@ impl Tokens {
     /// Whether the token of this number was revoked.
     pub(crate) fn is_revoked(&self, number: u64) -> bool {
         let book = self.book();
-        number < book.revoked_below || book.revoked.contains(&number)
+        number < book.revoked_below || book.revoked.contains_key(&number)
     }
 
     /// Whom `token` was issued to, dead or alive; `None` if it is not one of this issuer's.
@@ -227,9 +240,15 @@ impl Tokens {
     }
 
     /// Makes `token` invalid from now on; false if it is not one of this issuer's.
-    pub(crate) fn revoke(&self, token: &str) -> bool {
+    pub(crate) fn revoke(&self, token: &str, now: SystemTime) -> bool {
         let Some(verified) = self.verify(token) else { return false };
-        self.book().revoked.insert(verified.number);
+        let mut book = self.book();
+        if book.revoked.len() >= REVOKED {
+            // They are dead anyhow; not at once, since a test may set its clock back.
+            let dead = unix_seconds(now).saturating_sub(DEAD_FOR);
+            book.revoked.retain(|_, expires_at| *expires_at > dead);
+        }
+        book.revoked.insert(verified.number, verified.expires_at);
         true
     }
 
@@ -271,12 +290,14 @@ impl Tokens {
         let key = self.ring().verifier(&kid)?.clone();
         let decoded = jsonwebtoken::decode::<Claims>(token, key.decoding(), &self.validation);
         let claims = decoded.ok()?.claims;
-        let (instance, number) = claims.jti.rsplit_once('-')?;
+        let (rest, number) = claims.jti.rsplit_once('-')?;
+        let (instance, serial) = rest.rsplit_once('-')?;
         if instance != self.instance {
             return None;
         }
         let verified = Verified {
             client: claims.azp.into(),
+            serial: Serial(serial.parse().ok()?),
             scope: claims.scope.map(Arc::from),
             jkt: claims.cnf.map(|cnf| cnf.jkt.into()),
             kid: kid.into(),

@@ -23,6 +23,9 @@ const INVALID_TOKEN: &str = r#"Bearer error="invalid_token""#;
 /// The body of the vendor's refusal of a key.
 const BAD_TOKEN: &str = r#"{"errors":[{"code":"bad_token"}]}"#;
 
+/// And v2's, in its own dress.
+const BAD_TOKEN_V2: &str = r#"{"_object":"/api/response","version":2,"data":null,"error":{"code":"bad_token","message":"The token or key is unknown, expired or revoked"}}"#;
+
 /// The wrong version was asked of v2, in these words.
 const BAD_VERSION: &str = r#"{"_object":"/api/response","version":2,"data":null,"error":{"code":"bad_version","message":"Flexport-Version must be 2"}}"#;
 
@@ -80,8 +83,7 @@ fn v1(state: &State, headers: &HeaderMap) -> Option<Response> {
         return None;
     }
     let mut response = refused(StatusCode::UNAUTHORIZED, r#"Token realm="Application""#);
-    *response.body_mut() = Body::from(BAD_TOKEN);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    say(&mut response, BAD_TOKEN);
     Some(response)
 }
 
@@ -90,9 +92,8 @@ fn v2(state: &State, request: &Request, resource: Resource) -> Option<Response> 
     let headers = request.headers();
     // Whoever says which version is to be right about it.
     if headers.get("flexport-version").is_some_and(|version| version != "2") {
-        let mut response = Response::new(Body::from(BAD_VERSION));
-        *response.status_mut() = StatusCode::BAD_REQUEST;
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let mut response = empty(StatusCode::BAD_REQUEST);
+        say(&mut response, BAD_VERSION);
         return Some(response);
     }
     let (scheme, token) = match presented(headers) {
@@ -101,7 +102,7 @@ fn v2(state: &State, request: &Request, resource: Resource) -> Option<Response> 
         Presented::Bearer(token) => (Scheme::Bearer, token),
         Presented::Dpop(token) => (Scheme::Dpop, token),
         // That scheme is for keys alone.
-        Presented::Token(_) => return Some(refused(StatusCode::UNAUTHORIZED, INVALID_TOKEN)),
+        Presented::Token(_) => return Some(bad_token(INVALID_TOKEN)),
         Presented::Several => {
             let challenge = r#"Bearer error="invalid_request""#;
             return Some(refused(StatusCode::BAD_REQUEST, challenge));
@@ -109,7 +110,7 @@ fn v2(state: &State, request: &Request, resource: Resource) -> Option<Response> 
         // RFC 6750 §3.1: without a credential there is nothing to say of it.
         Presented::Nothing => return Some(refused(StatusCode::UNAUTHORIZED, "Bearer")),
     };
-    let unauthorized = |challenge| Some(refused(StatusCode::UNAUTHORIZED, challenge));
+    let unauthorized = |challenge| Some(bad_token(challenge));
     let invalid = match scheme {
         Scheme::Bearer => INVALID_TOKEN,
         Scheme::Dpop => NotPossessed::Token.challenge(),
@@ -127,7 +128,7 @@ fn v2(state: &State, request: &Request, resource: Resource) -> Option<Response> 
     if let Err(error) = check_possession(&state.oauth.possession, &shown, now) {
         return unauthorized(error.challenge());
     }
-    match state.registry.access(&valid.client, valid.scope.as_deref(), resource) {
+    match state.registry.access(&valid.client, valid.serial, valid.scope.as_deref(), resource) {
         Access::Granted => None,
         Access::Ended => unauthorized(invalid),
         Access::BeyondScope => {
@@ -181,6 +182,18 @@ fn forced(status: StatusCode) -> Response {
         StatusCode::FORBIDDEN => refused(status, r#"Bearer error="insufficient_scope""#),
         _ => empty(status),
     }
+}
+
+/// v2's refusal of a token or a key.
+fn bad_token(challenge: &str) -> Response {
+    let mut response = refused(StatusCode::UNAUTHORIZED, challenge);
+    say(&mut response, BAD_TOKEN_V2);
+    response
+}
+
+fn say(response: &mut Response, body: &'static str) {
+    *response.body_mut() = Body::from(body);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
 }
 
 fn refused(status: StatusCode, challenge: &str) -> Response {

@@ -6,14 +6,18 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::moment::{self, Moment};
 use super::rule::Quota;
 use super::window::Window;
+use crate::moment::{self, Moment};
+
+/// How many spends are held, and for how long, whether they count by today's rule or not: so that another rule finds them.
+const HELD: usize = 1_000;
+const HELD_FOR: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
 /// The spends of one client that may still count.
 ///
-/// It holds no more of them than the largest limit of the quota, and those that its lag keeps unseen; what counts in no
-/// window any more is forgotten with the next spend. Stored and read again, it counts as before.
+/// It holds all that count in a window of the quota, up to the largest limit, and those that a lag keeps unseen; and of the
+/// last 31 days up to 1,000, which count as soon as another quota asks for them. Stored and read again, it counts as before.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -86,12 +90,20 @@ impl Spends {
         if opens != Some(at) {
             return Err(self.over(quota, opens, now));
         }
-        if quota.windows().is_empty() {
-            return Ok(());
-        }
+        self.put(quota, at);
+        Ok(())
+    }
+
+    /// Counts a spend that was allowed at `at`, whatever `quota` says of it: the rule of that time was another one.
+    pub(crate) fn restore(&mut self, quota: &Quota, at: SystemTime) {
+        let at = Moment::from(at);
+        self.settle(quota, at);
+        self.put(quota, at);
+    }
+
+    fn put(&mut self, quota: &Quota, at: Moment) {
         let spends = if quota.seen_after().is_zero() { &mut self.seen } else { &mut self.unseen };
         insert(spends, at);
-        Ok(())
     }
 
     /// What is left of each window at `now`, in the order of the quota.
@@ -175,14 +187,16 @@ impl Spends {
         for spend in self.unseen.split_off(ahead) {
             insert(&mut self.seen, spend);
         }
-        let is_back =
-            |spend: &Moment| quota.windows().iter().all(|window| window.back(*spend) <= now);
+        let is_back = |spend: &Moment| {
+            spend.after(HELD_FOR) <= now
+                && quota.windows().iter().all(|window| window.back(*spend) <= now)
+        };
         for spends in [&mut self.seen, &mut self.unseen] {
             spends.drain(..spends.partition_point(is_back));
         }
         // A window of `n` is full when the `n`th newest counts; what is older changes nothing.
         let largest = quota.windows().iter().map(Window::limit).max().unwrap_or(0);
-        let surplus = self.seen.len().saturating_sub(largest as usize);
+        let surplus = self.seen.len().saturating_sub(HELD.max(largest as usize));
         self.seen.drain(..surplus);
     }
 

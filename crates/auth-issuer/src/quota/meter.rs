@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use super::count::Spends;
 use super::headers::{OverAnswer, QuotaHeaders};
-use super::moment::Moment;
 use super::rule::Quota;
+use crate::moment::Moment;
 
 /// Spends one unit. What it says in headers is as of that moment, however long the answer takes.
 ///

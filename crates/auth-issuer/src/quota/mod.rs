@@ -5,7 +5,6 @@
 mod count;
 mod headers;
 mod meter;
-mod moment;
 mod rule;
 mod window;
 

@@ -13,7 +13,7 @@ fn ten_thousand_spends_from_eight_threads_are_counted_exactly() {
     let quota = Quota::per_day(LIMIT).and(Window::utc_month(20_000));
     let scratch = tempfile::tempdir().unwrap();
     let registry = Registry::open(quota.clone(), scratch.path()).unwrap();
-    registry.register("app", "x", Grant::All, UNIX_EPOCH).unwrap();
+    registry.register("app", Some("x"), None, UNIX_EPOCH).unwrap();
     let (registry, granted) = (Arc::new(registry), Arc::new(AtomicU32::new(0)));
     let threads: Vec<_> = (0..8_u32)
         .map(|thread| {

@@ -32,6 +32,10 @@ pub(super) enum Refusal {
     Unsigned,
     /// The request could not be written down.
     NotKept,
+    /// A browser sent it for the page of another site.
+    Foreign,
+    /// The revocation could not be.
+    RevokedForNow,
     /// The DPoP proof proves nothing, or lacks the nonce (RFC 9449 §5 and §8).
     Proof(ProofError),
     /// A token that is to be revoked is another client's.
@@ -107,9 +111,9 @@ impl Refusal {
             | Self::NotYours => Outcome::BadRequest,
             Self::InvalidClient { .. } => Outcome::InvalidClient,
             Self::UnsupportedGrant => Outcome::UnsupportedGrant,
-            Self::AccessDenied | Self::Disabled => Outcome::AccessDenied,
+            Self::AccessDenied | Self::Disabled | Self::Foreign => Outcome::AccessDenied,
             Self::InvalidScope => Outcome::InvalidScope,
-            Self::Unsigned | Self::NotKept => Outcome::Failed,
+            Self::Unsigned | Self::NotKept | Self::RevokedForNow => Outcome::Failed,
         }
     }
 
@@ -149,6 +153,16 @@ impl Refusal {
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "server_error",
                 "The request could not be written down",
+            ),
+            Self::RevokedForNow => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "temporarily_unavailable",
+                "The revocation could not be written down, and would not outlive a restart: try again",
+            ),
+            Self::Foreign => (
+                StatusCode::FORBIDDEN,
+                "access_denied",
+                "The page of another site sent this: clients are servers, not pages",
             ),
             Self::Proof(ProofError::Invalid(how)) => {
                 (StatusCode::BAD_REQUEST, "invalid_dpop_proof", how)

@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use super::answer::Refusal;
 use super::request::TokenRequest;
 use crate::clock::Clock as _;
-use crate::credential::{Grant, Known};
+use crate::credential::{Grant, Known, Serial};
 use crate::state::State;
 
 /// The client that made `request`, as it has proven, and what it may have.
@@ -16,7 +16,7 @@ use crate::state::State;
 pub(super) fn authenticate<'r>(
     state: &State,
     request: &'r TokenRequest,
-) -> Result<(&'r str, Grant), Refusal> {
+) -> Result<(&'r str, Serial, Grant), Refusal> {
     if let Some(problem) = request.problem {
         return Err(problem);
     }
@@ -37,7 +37,7 @@ pub(super) fn authenticate<'r>(
         (None, None) => Known::No,
     };
     match known {
-        Known::Yes(grant) => Ok((id, grant)),
+        Known::Yes(serial, grant) => Ok((id, serial, grant)),
         Known::Disabled => Err(Refusal::Disabled),
         Known::No => Err(refused),
     }

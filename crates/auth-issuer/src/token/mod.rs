@@ -19,6 +19,7 @@ use self::authenticate::authenticate;
 use self::request::TokenRequest;
 pub(crate) use self::revoke::revoke;
 use crate::clock::Clock as _;
+use crate::credential::Serial;
 use crate::fault::{Fault, Place};
 use crate::past::Outcome;
 use crate::possession::NONCE;
@@ -31,6 +32,9 @@ use crate::tokens::{Minted, Wanted};
 /// What it costs is settled on arrival, before any wait: a client that gives up waiting has spent its unit all the
 /// same.
 pub(crate) async fn token(Extract(state): Extract<Arc<State>>, request: Request) -> Response {
+    if TokenRequest::is_foreign(request.headers()) {
+        return Refusal::Foreign.into_response();
+    }
     state.tally.arrived();
     let request = TokenRequest::read(request).await;
     state.set_last_token_request(request.record());
@@ -95,6 +99,7 @@ pub(crate) async fn token(Extract(state): Extract<Arc<State>>, request: Request)
 /// What a request is entitled to.
 struct Asked<'a> {
     client: &'a str,
+    serial: Serial,
     audience: &'a str,
     scope: Option<String>,
     /// The thumbprint of the key that the token is to be bound to.
@@ -104,14 +109,15 @@ struct Asked<'a> {
 impl Asked<'_> {
     fn mint(&self, state: &State) -> Result<Minted, Refusal> {
         let (scope, jkt) = (self.scope.as_deref(), self.jkt.as_deref());
-        let wanted = Wanted { client: self.client, audience: self.audience, scope, jkt };
+        let (client, serial, audience) = (self.client, self.serial, self.audience);
+        let wanted = Wanted { client, serial, audience, scope, jkt };
         state.tokens.mint(&wanted, state.clock.now()).ok_or(Refusal::Unsigned)
     }
 }
 
 /// Whether `request` is entitled to a token, as of its arrival. Assertions and proofs are used up.
 fn check<'a>(state: &State, request: &'a TokenRequest) -> Result<Asked<'a>, Refusal> {
-    let (client, grant) = authenticate(state, request)?;
+    let (client, serial, grant) = authenticate(state, request)?;
     match request.grant_type.as_deref() {
         Some("client_credentials") => {}
         Some(_) => return Err(Refusal::UnsupportedGrant),
@@ -130,5 +136,5 @@ fn check<'a>(state: &State, request: &'a TokenRequest) -> Result<Asked<'a>, Refu
         holder.map_err(Refusal::Proof)
     };
     let jkt = proof.as_ref().map(holder).transpose()?;
-    Ok(Asked { client, audience, scope, jkt })
+    Ok(Asked { client, serial, audience, scope, jkt })
 }

@@ -1,10 +1,13 @@
 //! Reading a token request: JSON or a form, with the client's credentials in it or in a header.
 
+use std::fmt;
+
 use axum::body::to_bytes;
 use axum::extract::Request;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 
 use super::answer::Refusal;
@@ -41,6 +44,12 @@ pub(super) struct TokenRequest {
 }
 
 impl TokenRequest {
+    /// Whether a browser sent it for the page of another site (Fetch Metadata, `Sec-Fetch-Site`). A form there can name a
+    /// client, and would spend its quota.
+    pub(super) fn is_foreign(headers: &HeaderMap) -> bool {
+        headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
+    }
+
     /// Reads the request to its end.
     pub(super) async fn read(request: Request) -> Self {
         let (parts, body) = request.into_parts();
@@ -78,10 +87,10 @@ impl TokenRequest {
     fn parse(headers: &HeaderMap, pairs: Result<Vec<(String, String)>, Refusal>) -> Self {
         let mut problem = pairs.as_ref().err().copied();
         let pairs = pairs.unwrap_or_default();
-        let parameters: Vec<String> = pairs.iter().map(|(name, _)| name.clone()).collect();
-        if has_duplicates(&parameters) {
+        if has_duplicates(pairs.iter().map(|(name, _)| name)) {
             problem.get_or_insert(Refusal::InvalidRequest("a parameter is there twice"));
         }
+        let parameters = pairs.iter().map(|(name, _)| told(name).to_owned()).collect();
         let take = |wanted: &str| {
             // "Parameters sent without a value MUST be treated as if they were omitted" (RFC 6749 §3.2).
             let mut values =
@@ -169,10 +178,10 @@ fn pairs(headers: &HeaderMap, body: &[u8]) -> Result<Vec<(String, String)>, Refu
 }
 
 fn json_pairs(body: &[u8]) -> Result<Vec<(String, String)>, Refusal> {
-    let Ok(Value::Object(object)) = serde_json::from_slice(body) else {
+    let Ok(Members(members)) = serde_json::from_slice(body) else {
         return Err(Refusal::InvalidRequest("the body is not a JSON object"));
     };
-    object
+    members
         .into_iter()
         .map(|(name, value)| match value {
             Value::String(value) => Ok((name, value)),
@@ -185,10 +194,44 @@ fn json_pairs(body: &[u8]) -> Result<Vec<(String, String)>, Refusal> {
         .collect()
 }
 
+/// The members of a JSON object as they stand there: of two of the same name, a map would have the last alone.
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Visitor)
+    }
+}
+
 /// "Request and response parameters MUST NOT be included more than once" (RFC 6749 §3.2).
-fn has_duplicates(names: &[String]) -> bool {
+fn has_duplicates<'a>(mut names: impl Iterator<Item = &'a String>) -> bool {
     let mut seen = std::collections::HashSet::new();
-    !names.iter().all(|name| seen.insert(name))
+    !names.all(|name| seen.insert(name))
+}
+
+/// The name of a parameter as it may be told. A body that is sent as what it is not becomes one, with all that is in it.
+fn told(name: &str) -> &str {
+    let is_name = (1..=40).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    if is_name { name } else { "?" }
 }
 
 #[cfg(test)]

@@ -24,14 +24,16 @@ pub(crate) async fn revoke(Extract(state): Extract<Arc<State>>, request: Request
 }
 
 fn revoked(state: &State, request: &TokenRequest) -> Result<(), Refusal> {
-    let (client, _) = authenticate(state, request)?;
+    let (client, ..) = authenticate(state, request)?;
     let token = request.token.as_ref().ok_or(Refusal::InvalidRequest("token is missing"))?;
     let token = token.expose_secret();
     match state.tokens.client(token) {
         Some(owner) if *owner != *client => return Err(Refusal::NotYours),
-        Some(_) => {
-            state.revoke(token);
-        }
+        Some(_) => match state.revoke(token) {
+            Ok(_) => {}
+            // "The client must assume the token still exists and may retry" (RFC 7009 §2.2.1).
+            Err(_) => return Err(Refusal::RevokedForNow),
+        },
         // As good as revoked (RFC 7009 §2.2).
         None => {}
     }

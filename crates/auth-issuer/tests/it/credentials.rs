@@ -117,7 +117,9 @@ async fn a_key_that_was_reverted_is_a_bad_token_from_then_on() {
     let new = issuer.revert_api_key().unwrap();
     let refused = get(&issuer, "/v1/invoices", &old).await;
     assert_eq!(refused.json()["errors"][0]["code"], "bad_token");
-    assert_eq!(get(&issuer, "/v2/invoices", &old).await.status, 401);
+    let refused = get(&issuer, "/v2/invoices", &old).await;
+    assert_eq!((refused.status, &refused.json()["error"]["code"]), (401, &json!("bad_token")));
+    assert_eq!(refused.header("www-authenticate"), Some(r#"Bearer error="invalid_token""#));
     assert_eq!(get(&issuer, "/v1/invoices", &new).await.status, 200);
 }
 
@@ -214,6 +216,17 @@ async fn an_application_that_wastes_tokens_is_told_what_it_asked_for() {
     let issuer = Issuer::builder().client("wasteful", "x").start().await.unwrap();
     token(&issuer).await;
     token(&issuer).await;
+    issuer.assert_spent_at_most(1);
+}
+
+#[tokio::test]
+#[should_panic(expected = "deleted since: 2 spent")]
+async fn what_deleted_credentials_have_spent_is_not_forgotten() {
+    let issuer = Issuer::builder().client("app", "x").start().await.unwrap();
+    token(&issuer).await;
+    token(&issuer).await;
+    issuer.delete_credentials("app").unwrap();
+    assert_eq!(issuer.spent(), 2);
     issuer.assert_spent_at_most(1);
 }
 

@@ -9,6 +9,7 @@ mod credentials;
 mod fault;
 mod holder;
 mod http;
+mod kept;
 mod metadata;
 mod oauth;
 mod page;

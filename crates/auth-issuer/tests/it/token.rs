@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use auth_issuer::{ClientAuth, Issuer, ManualClock};
+use auth_issuer::{Cause, ClientAuth, Issuer, ManualClock};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
@@ -225,4 +225,57 @@ async fn the_last_request_is_on_record_without_its_secret() {
     assert_eq!(record.parameters, ["scope"]);
     assert_eq!(record.client_id.as_deref(), Some("app"));
     assert_eq!(record.scope.as_deref(), Some("a"));
+}
+
+#[tokio::test]
+async fn a_body_under_the_wrong_content_type_is_not_told_with_its_secret() {
+    let issuer = Issuer::builder().client("app", "hush").start().await.unwrap();
+    for body in [good(&issuer).to_string(), format!("{}=", good(&issuer)), "hush%20hush=1".into()] {
+        Call::token(FORM, body).send(&issuer).await.unwrap();
+        let record = issuer.last_token_request().unwrap();
+        assert!(!format!("{record:?}").contains("hush"), "{record:?}");
+        assert_eq!(record.parameters, ["?"]);
+    }
+}
+
+#[tokio::test]
+async fn a_member_that_is_there_twice_is_refused_in_json_as_in_a_form() {
+    let issuer = Issuer::builder().client("app", "hush").start().await.unwrap();
+    let twice = good(&issuer).to_string().replacen('{', r#"{"client_secret":"no","#, 1);
+    let answer = Call::token("application/json", twice).send(&issuer).await.unwrap();
+    assert_eq!(answer.error(), (400, "invalid_request".to_owned()));
+}
+
+#[tokio::test]
+async fn the_page_of_another_site_spends_nothing() {
+    let issuer = Issuer::start().await.unwrap();
+    let call = Call::good_token(&issuer);
+    let foreign = call.clone().header("Sec-Fetch-Site", "cross-site").send(&issuer).await.unwrap();
+    assert_eq!(foreign.error(), (403, "access_denied".to_owned()));
+    assert_eq!((issuer.spent(), issuer.token_requests()), (0, 0));
+    let own = call.header("Sec-Fetch-Site", "same-origin").send(&issuer).await.unwrap();
+    assert_eq!(own.status, 200);
+}
+
+#[tokio::test]
+async fn a_token_that_never_seems_to_end_is_a_fresh_one() {
+    let issuer = Issuer::builder().lifetime(Duration::MAX).start().await.unwrap();
+    assert_eq!(shipments(&issuer, &token(&issuer).await).await, 200);
+    token(&issuer).await;
+    assert_eq!(issuer.credentials()[0].requests[0].cause, Cause::Fresh);
+}
+
+#[tokio::test]
+async fn a_client_of_everything_has_what_it_asks_for_alone() {
+    let issuer = Issuer::start().await.unwrap();
+    for (scope, invoices) in [("shipments", 403), ("shipments invoices", 200), ("read:x", 200)] {
+        let mut request = good(&issuer);
+        request["scope"] = scope.into();
+        let answer = Call::token("application/json", request.to_string()).send(&issuer).await;
+        let answer = answer.unwrap().json();
+        let token = answer["access_token"].as_str().unwrap();
+        assert_eq!(shipments(&issuer, token).await, 200);
+        let answer = Call::get("/v2/invoices").bearer(token).send(&issuer).await.unwrap();
+        assert_eq!(answer.status, invoices, "{scope}");
+    }
 }

@@ -42,7 +42,7 @@ async fn the_tokens_of_a_retired_key_open_nothing_once_the_set_was_fetched_anew(
     let old = world.shipments_token().await;
     assert_eq!(ask(&service, get(SHIPMENTS, &old)).await.status, 200);
     world.issuer.rotate_keys().await.unwrap();
-    world.issuer.retire_keys();
+    world.issuer.retire_keys().unwrap();
     // Nobody has told the server yet.
     assert_eq!(ask(&service, get(SHIPMENTS, &old)).await.status, 200);
     let new = world.shipments_token().await;
@@ -64,7 +64,7 @@ async fn a_retired_key_is_gone_after_a_while_though_nobody_names_another() {
     let old = world.shipments_token().await;
     assert_eq!(ask(&service, get(SHIPMENTS, &old)).await.status, 200);
     world.issuer.rotate_keys().await.unwrap();
-    world.issuer.retire_keys();
+    world.issuer.retire_keys().unwrap();
     // As long as a set that is not to be kept counts.
     world.clock.pass(Duration::from_secs(60));
     // This one is served on, and has the set fetched behind its back.

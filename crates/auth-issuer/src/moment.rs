@@ -1,4 +1,4 @@
-//! A moment as a number: the arithmetic of windows neither overflows nor stops at 1970.
+//! A moment as a number: neither the arithmetic of windows nor what is kept overflows, or stops at 1970.
 
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,16 +10,23 @@ const NANOS_PER_SEC: i128 = 1_000_000_000;
 
 /// Nanoseconds since the Unix epoch, negative before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Moment(pub(super) i128);
+pub(crate) struct Moment(pub(crate) i128);
 
 impl Moment {
     /// `span` later. A hundred billion years of both still fit.
-    pub(super) fn after(self, span: Duration) -> Self {
+    pub(crate) fn after(self, span: Duration) -> Self {
         Self(self.0.saturating_add(nanos(span)))
     }
 
+    /// The time it is; `None` beyond the machine's range.
+    fn time(self) -> Option<SystemTime> {
+        let since = self.since(Self(0));
+        let before = Self(0).since(self);
+        UNIX_EPOCH.checked_add(since)?.checked_sub(before)
+    }
+
     /// How long it is from `earlier` to this; zero if it is not earlier.
-    pub(super) fn since(self, earlier: Self) -> Duration {
+    pub(crate) fn since(self, earlier: Self) -> Duration {
         let nanos = u128::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0);
         let per_sec = NANOS_PER_SEC.unsigned_abs();
         match u64::try_from(nanos / per_sec) {
@@ -62,8 +69,25 @@ impl<'de> Deserialize<'de> for Moment {
     }
 }
 
+/// A time in the same form, for `serde(with)`: the standard library's own has none before the epoch.
+pub(crate) mod stored {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
+        Moment::from(*time).serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D>(from: D) -> Result<SystemTime, D::Error>
+    where
+        D: Deserializer<'de>,
+    {
+        let time = Moment::deserialize(from)?.time();
+        time.ok_or_else(|| D::Error::custom("a time beyond the range of this machine"))
+    }
+}
+
 /// Moments in the order of time, whatever order they were stored in: the count searches them.
-pub(super) fn sorted<'de, D>(deserializer: D) -> Result<VecDeque<Moment>, D::Error>
+pub(crate) fn sorted<'de, D>(deserializer: D) -> Result<VecDeque<Moment>, D::Error>
 where
     D: Deserializer<'de>,
 {
@@ -92,6 +116,8 @@ mod tests {
             let moment = Moment(i128::from(secs) * NANOS_PER_SEC + i128::from(nanos));
             let stored = serde_json::to_string(&moment).unwrap();
             prop_assert_eq!(serde_json::from_str::<Moment>(&stored).unwrap(), moment);
+            let time = moment.time().unwrap();
+            prop_assert_eq!(Moment::from(time), moment);
         }
     }
 

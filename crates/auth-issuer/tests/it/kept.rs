@@ -1,0 +1,212 @@
+//! What a directory keeps from one run to the next, also when it cannot be written to for a while.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
+
+use auth_issuer::{Event, Issuer, IssuerBuilder, ManualClock, Quota, Resource, Window};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::http::{Call, good, shipments, token};
+
+fn kept_in(directory: &Path) -> IssuerBuilder {
+    Issuer::builder().directory(directory).client("app", "secret")
+}
+
+/// Stops `issuer`, and starts the next one in its place.
+async fn restart(issuer: Issuer, directory: &Path) -> Issuer {
+    let address: SocketAddr = issuer.address();
+    issuer.shutdown().await;
+    kept_in(directory).bind(address).start().await.unwrap()
+}
+
+/// What a process would leave behind that is killed at this moment.
+fn killed(directory: &Path) -> TempDir {
+    let left = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), left.path().join(entry.file_name())).unwrap();
+    }
+    left
+}
+
+#[tokio::test]
+async fn revocations_of_several_threads_are_all_kept() {
+    let scratch = tempfile::tempdir().unwrap();
+    let issuer = kept_in(scratch.path()).start().await.unwrap();
+    let mut tokens = Vec::new();
+    for _ in 0..8 {
+        tokens.push(token(&issuer).await);
+    }
+    std::thread::scope(|scope| {
+        for token in &tokens {
+            scope.spawn(|| assert!(issuer.revoke(token)));
+        }
+    });
+    let (left, address) = (killed(scratch.path()), issuer.address());
+    issuer.shutdown().await;
+    let issuer = kept_in(left.path()).bind(address).start().await.unwrap();
+    assert!(tokens.iter().all(|token| !issuer.is_valid(token)));
+}
+
+#[tokio::test]
+async fn a_revocation_that_cannot_be_written_down_is_no_success_and_is_kept_by_the_shutdown() {
+    let scratch = tempfile::tempdir().unwrap();
+    let issuer = kept_in(scratch.path()).start().await.unwrap();
+    let revoked = token(&issuer).await;
+    // In the way of every snapshot.
+    let obstacle = scratch.path().join("state.json.new");
+    std::fs::create_dir(&obstacle).unwrap();
+    let body = json!({ "client_id": "app", "client_secret": "secret", "token": revoked });
+    let call = Call::post("/oauth/revoke").header("Content-Type", "application/json");
+    let answer = call.body(body.to_string()).send(&issuer).await.unwrap();
+    assert_eq!(answer.error(), (503, "temporarily_unavailable".to_owned()));
+    assert_eq!(shipments(&issuer, &revoked).await, 401);
+    let error = issuer.rotate_keys().await.unwrap_err();
+    assert_eq!(error.to_string(), "the keys could not be written down");
+    assert!(issuer.retire_keys().is_err());
+    assert!(issuer.revoke(&token(&issuer).await), "it is revoked for now");
+
+    std::fs::remove_dir(&obstacle).unwrap();
+    let live = token(&issuer).await;
+    let issuer = restart(issuer, scratch.path()).await;
+    assert_eq!(shipments(&issuer, &revoked).await, 401);
+    assert_eq!(shipments(&issuer, &live).await, 200, "the key that signed it was kept too");
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_written_to_or_has_keys_that_cannot_be_read_starts_no_issuer() {
+    let scratch = tempfile::tempdir().unwrap();
+    let obstacle = scratch.path().join("state.json.new");
+    std::fs::create_dir(&obstacle).unwrap();
+    let error = kept_in(scratch.path()).start().await.unwrap_err();
+    assert!(error.to_string().ends_with("cannot be used"), "{error}");
+    std::fs::remove_dir(&obstacle).unwrap();
+    kept_in(scratch.path()).start().await.unwrap().shutdown().await;
+
+    let snapshot = scratch.path().join("state.json");
+    let state = std::fs::read_to_string(&snapshot).unwrap();
+    std::fs::write(&snapshot, state.replacen(r#""pkcs8": ""#, r#""pkcs8": "!"#, 1)).unwrap();
+    let error = kept_in(scratch.path()).start().await.unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(error.to_string().ends_with("cannot be used"), "{error}");
+    assert_eq!(source, "the keys that were kept in it cannot be read");
+}
+
+#[tokio::test]
+async fn a_token_of_deleted_credentials_opens_nothing_for_others_of_the_same_id() {
+    let scratch = tempfile::tempdir().unwrap();
+    let issuer = kept_in(scratch.path()).start().await.unwrap();
+    let stale = token(&issuer).await;
+    issuer.delete_credentials("app").unwrap();
+    assert_eq!(shipments(&issuer, &stale).await, 401);
+    let issuer = restart(issuer, scratch.path()).await;
+    assert_eq!(shipments(&issuer, &stale).await, 401);
+    assert!(!issuer.is_valid(&stale));
+    let fresh = token(&issuer).await;
+    let issuer = restart(issuer, scratch.path()).await;
+    assert_eq!(shipments(&issuer, &fresh).await, 200);
+    assert_eq!(issuer.spent(), 2, "one of them by the deleted credentials");
+}
+
+#[tokio::test]
+async fn units_that_were_spent_stay_spent_when_the_quota_changes_in_between() {
+    let others = [
+        Quota::unlimited(),
+        Quota::unlimited().and(Window::rolling(10, Duration::from_secs(3600))),
+        Quota::per_day(1),
+        Quota::per_day(10).lag(Duration::from_secs(60)),
+    ];
+    for other in others {
+        let scratch = tempfile::tempdir().unwrap();
+        let clock = ManualClock::new();
+        let start = |quota| kept_in(scratch.path()).clock(clock.clone()).quotas(quota).start();
+        let issuer = start(Quota::per_day(10)).await.unwrap();
+        for _ in 0..8 {
+            token(&issuer).await;
+        }
+        issuer.shutdown().await;
+        clock.advance(Duration::from_secs(2 * 3600));
+        let issuer = start(other.clone()).await.unwrap();
+        let is_granted = Call::good_token(&issuer).send(&issuer).await.unwrap().status == 200;
+        issuer.shutdown().await;
+        let issuer = start(Quota::per_day(10)).await.unwrap();
+        let left = issuer.quota_left("app").unwrap()[0].left;
+        assert_eq!(left, 2 - u32::from(is_granted), "after {other:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_journal_is_read_by_a_stricter_rule_without_loss() {
+    let scratch = tempfile::tempdir().unwrap();
+    let clock = ManualClock::new();
+    let start = |quota| kept_in(scratch.path()).clock(clock.clone()).quotas(quota).start();
+    let issuer = start(Quota::per_day(10)).await.unwrap();
+    for _ in 0..10 {
+        token(&issuer).await;
+        clock.advance(Duration::from_secs(300));
+    }
+    issuer.shutdown().await;
+    let hourly = Quota::unlimited().and(Window::rolling(1, Duration::from_secs(3600)));
+    let issuer = start(hourly).await.unwrap();
+    let over = Call::good_token(&issuer).send(&issuer).await.unwrap();
+    // The last of them was 300 seconds ago.
+    assert_eq!((over.status, over.header("retry-after")), (429, Some("3300")));
+}
+
+#[tokio::test]
+async fn a_client_that_is_registered_again_gets_what_it_is_given_and_keeps_the_rest() {
+    let scratch = tempfile::tempdir().unwrap();
+    let start = |builder: IssuerBuilder| builder.directory(scratch.path()).start();
+    let issuer = start(Issuer::builder().client_id("app")).await.unwrap();
+    let secret = issuer.client_secret().to_owned();
+    issuer.shutdown().await;
+
+    let given = Issuer::builder().client_for("app", "", [Resource::Shipments]);
+    let issuer = start(given).await.unwrap();
+    assert_eq!(issuer.credentials()[0].resources, [Resource::Shipments]);
+    issuer.shutdown().await;
+
+    let issuer = start(Issuer::builder().client_id("app")).await.unwrap();
+    assert_eq!(issuer.credentials()[0].resources, [Resource::Shipments]);
+    assert_eq!(issuer.client_secret(), "", "it was told in the first run");
+    let mut request = good(&issuer);
+    request["client_secret"] = secret.into();
+    let call = Call::token("application/json", request.to_string());
+    assert_eq!(call.send(&issuer).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_key_stays_published_for_tokens_that_it_signed_after_the_last_save() {
+    let scratch = tempfile::tempdir().unwrap();
+    let clock = ManualClock::new();
+    let issuer = kept_in(scratch.path()).clock(clock.clone()).start().await.unwrap();
+    let live = token(&issuer).await;
+    let (left, address) = (killed(scratch.path()), issuer.address());
+    issuer.shutdown().await;
+    let next = kept_in(left.path()).clock(clock.clone()).bind(address);
+    let issuer = next.lifetime(Duration::from_secs(60)).start().await.unwrap();
+    issuer.rotate_keys().await.unwrap();
+    clock.advance(Duration::from_secs(3600));
+    issuer.rotate_keys().await.unwrap();
+    let keys = Call::get("/.well-known/jwks.json").send(&issuer).await.unwrap().json();
+    assert_eq!(keys["keys"].as_array().unwrap().len(), 3);
+    assert!(issuer.is_valid(&live));
+}
+
+#[tokio::test]
+async fn a_clock_before_the_epoch_costs_no_state() {
+    let scratch = tempfile::tempdir().unwrap();
+    let clock = ManualClock::at(UNIX_EPOCH - Duration::from_millis(5_500));
+    let issuer = kept_in(scratch.path()).clock(clock.clone()).start().await.unwrap();
+    assert_eq!(Call::good_token(&issuer).send(&issuer).await.unwrap().status, 200);
+    issuer.happen(Event::ClockBehind(Duration::from_secs(100 * 365 * 86_400)));
+    assert_eq!(Call::good_token(&issuer).send(&issuer).await.unwrap().status, 200);
+    issuer.create_api_key().unwrap();
+    issuer.shutdown().await;
+    let issuer = kept_in(scratch.path()).clock(clock).start().await.unwrap();
+    assert_eq!(issuer.spent(), 2);
+    let at = issuer.credentials()[0].requests[1].at;
+    assert_eq!(at, UNIX_EPOCH - Duration::from_millis(5_500));
+}
