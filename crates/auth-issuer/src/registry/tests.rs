@@ -43,3 +43,16 @@ fn ten_thousand_spends_from_eight_threads_are_counted_exactly() {
     drop(registry);
     assert_eq!(count(&Registry::open(quota, scratch.path()).unwrap()), (0, 13_000, 7_000));
 }
+
+#[test]
+fn what_is_attached_is_as_new_as_the_snapshot_that_it_is_in() {
+    let scratch = tempfile::tempdir().unwrap();
+    let registry = Registry::open(Quota::unlimited(), scratch.path()).unwrap();
+    let value = || {
+        // Otherwise another thread could put a newer one before this.
+        assert!(registry.inner.try_lock().is_err());
+        serde_json::Value::Null
+    };
+    registry.attach("x", value).unwrap();
+    assert_eq!(registry.attached("x"), Some(serde_json::Value::Null));
+}

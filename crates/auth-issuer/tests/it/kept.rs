@@ -141,15 +141,16 @@ async fn units_that_were_spent_stay_spent_when_the_quota_changes_in_between() {
 async fn the_journal_is_read_by_a_stricter_rule_without_loss() {
     let scratch = tempfile::tempdir().unwrap();
     let clock = ManualClock::new();
-    let start = |quota| kept_in(scratch.path()).clock(clock.clone()).quotas(quota).start();
-    let issuer = start(Quota::per_day(10)).await.unwrap();
+    let start = |path, quota| kept_in(path).clock(clock.clone()).quotas(quota).start();
+    let issuer = start(scratch.path(), Quota::per_day(10)).await.unwrap();
     for _ in 0..10 {
         token(&issuer).await;
         clock.advance(Duration::from_secs(300));
     }
-    issuer.shutdown().await;
+    // A shutdown would leave a snapshot.
+    let left = killed(scratch.path());
     let hourly = Quota::unlimited().and(Window::rolling(1, Duration::from_secs(3600)));
-    let issuer = start(hourly).await.unwrap();
+    let issuer = start(left.path(), hourly).await.unwrap();
     let over = Call::good_token(&issuer).send(&issuer).await.unwrap();
     // The last of them was 300 seconds ago.
     assert_eq!((over.status, over.header("retry-after")), (429, Some("3300")));
