@@ -104,6 +104,7 @@ mod resource;
 mod rotation;
 mod serve;
 mod skew;
+mod start;
 mod state;
 mod token;
 mod tokens;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
+use crate::past::Outcome;
 use crate::quota::Window;
 
 #[test]
