@@ -221,8 +221,8 @@ impl IssuerBuilder {
         self
     }
 
-    /// Permits [`bind`](Self::bind) an address that other machines can reach. The issuer does what anybody asks of it,
-    /// without TLS: do this on no network that you do not own.
+    /// Permits [`bind`](Self::bind) an address that other machines can reach. Secrets and tokens go over it without TLS: do
+    /// this on no network that you do not own. The settings page and the admin API stay with this machine all the same.
     pub fn allow_non_loopback(mut self) -> Self {
         self.loopback_only = false;
         self

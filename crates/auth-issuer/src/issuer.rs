@@ -80,14 +80,15 @@ impl Issuer {
         self.client_secret.expose_secret()
     }
 
-    /// Where a browser enters the page "Settings → API". It has the [admin token](Self::admin_token) in it, which the page
-    /// trades for a cookie.
+    /// Where a browser of this machine enters the page "Settings → API". There is a secret in it, which the page trades for a
+    /// cookie.
     #[must_use]
     pub fn settings_url(&self) -> String {
         self.state.access.entrance()
     }
 
-    /// What opens the admin API under `/admin`, as `Authorization: Bearer` (RFC 6750 §2.1). Another one in each run.
+    /// What opens the admin API under `/admin`, as `Authorization: Bearer` (RFC 6750 §2.1), to programs of this machine.
+    /// Another one in each run.
     #[must_use]
     pub fn admin_token(&self) -> &str {
         self.state.access.token()

@@ -57,7 +57,16 @@ async fn serve(builder: IssuerBuilder) -> Result<(), String> {
 /// All that a client needs.
 fn greeting(issuer: &Issuer) -> String {
     let (url, endpoint) = (issuer.url(), issuer.token_endpoint());
-    let settings = issuer.settings_url();
+    let (settings, admin_token) = (issuer.settings_url(), issuer.admin_token());
+    let warning = match issuer.address().ip().is_loopback() {
+        true => "",
+        false => {
+            "WARNING: this issuer is for development. Other machines can reach it here, and secrets and
+tokens go over the network as they are. The settings page is for this machine alone (ssh -L).
+
+"
+        }
+    };
     let (id, audience) = (issuer.client_id(), issuer.audience());
     let (secret, of_secret) = match (issuer.client_secret(), issuer.is_kept()) {
         ("", _) => (
@@ -71,12 +80,14 @@ fn greeting(issuer: &Issuer) -> String {
         ),
     };
     format!(
-        "Issuer:         {url}
+        "{warning}Issuer:         {url}
 Token endpoint: {endpoint}
 API:            {url}/v2/shipments
 Audience:       {audience}
 Settings:       {settings}
                 (credentials and the API key, in a browser; whoever has this address has all of them)
+Admin API:      {url}/admin
+Admin token:    {admin_token}
 Client id:      {id}
 Client secret:  {secret}
                 {of_secret}

@@ -121,11 +121,17 @@ impl IssuerBuilder {
             stage: Stage::new(self.script, clock.right()),
             faults_spend_quota: self.faults_spend_quota,
             switches: Default::default(),
-            access: AdminAccess::new(address, self.loopback_only)?,
+            access: AdminAccess::new(address)?,
             once: Default::default(),
             clock: Arc::clone(&clock),
         });
         state.keep_tokens().map_err(unusable)?;
+        if !address.ip().is_loopback() {
+            tracing::warn!(
+                %address,
+                "an issuer for development listens where other machines reach it, without TLS"
+            );
+        }
         let server = Server::start(listener, router(&state), clock);
         // Of one that was kept from an earlier run there is only the hash of a secret.
         let first = match self.clients.into_iter().next() {

@@ -2,10 +2,10 @@
 //! run.
 //!
 //! Any website can make a browser post to a loopback port, and can point its own name at 127.0.0.1. So a request must
-//! come from an address that is let in, name a host that no foreign site can have, carry the session, and, if it changes
+//! come from this machine, name a host that no foreign site can have, carry the session, and, if it changes
 //! something, come from this page and carry the page's own value.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use http::header::{COOKIE, HOST, ORIGIN};
 use http::uri::Authority;
@@ -20,14 +20,15 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The secrets of one run, and what is known of the listener.
 pub(crate) struct AdminAccess {
-    /// Opens the admin API, and the page's entrance.
+    /// Opens the admin API.
     token: SecretString,
-    /// What the cookie holds: not the token, since cookies go to every port of a host.
+    /// Opens the page: browsers keep addresses in their history, and the API is not to be had from there.
+    entrance: SecretString,
+    /// What the cookie holds: none of these, since cookies go to every port of a host.
     session: SecretString,
     /// What each form carries.
     csrf: SecretString,
     bound: SocketAddr,
-    loopback_only: bool,
 }
 
 impl AdminAccess {
@@ -36,9 +37,10 @@ impl AdminAccess {
     /// # Errors
     ///
     /// When the operating system has no randomness to give.
-    pub(crate) fn new(bound: SocketAddr, loopback_only: bool) -> Result<Self, getrandom::Error> {
+    pub(crate) fn new(bound: SocketAddr) -> Result<Self, getrandom::Error> {
         let secret = || random::hex::<32>().map(SecretString::from);
-        Ok(Self { token: secret()?, session: secret()?, csrf: secret()?, bound, loopback_only })
+        let (token, entrance) = (secret()?, secret()?);
+        Ok(Self { token, entrance, session: secret()?, csrf: secret()?, bound })
     }
 
     /// The token of the admin API.
@@ -46,18 +48,22 @@ impl AdminAccess {
         self.token.expose_secret()
     }
 
-    /// Where the page is entered, with the token in it.
+    /// Where the page is entered, with what opens it.
     pub(crate) fn entrance(&self) -> String {
-        format!("{}/settings/api/enter?token={}", self.url(), self.token())
+        let entrance = self.entrance.expose_secret();
+        let ip = match self.bound.ip() {
+            // No address to go to.
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        let host = SocketAddr::new(ip, self.bound.port());
+        format!("http://{host}/settings/api/enter?token={entrance}")
     }
 
     /// Where tokens are asked for.
     pub(crate) fn token_endpoint(&self) -> String {
-        format!("{}/oauth/token", self.url())
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}", self.bound)
+        format!("http://{}/oauth/token", self.bound)
     }
 
     /// The value that the page's forms carry.
@@ -68,6 +74,11 @@ impl AdminAccess {
     /// Whether `given` is the admin token; in constant time.
     pub(crate) fn is_token(&self, given: &str) -> bool {
         is_same(&self.token, given)
+    }
+
+    /// Whether `given` opens the page; in constant time.
+    pub(crate) fn is_entrance(&self, given: &str) -> bool {
+        is_same(&self.entrance, given)
     }
 
     /// The `Set-Cookie` of the session (RFC 6265 §4.1). Its name has the port, so that two issuers of one machine do not
@@ -88,8 +99,13 @@ impl AdminAccess {
         uri: &Uri,
         headers: &HeaderMap,
     ) -> Result<Authority, Refused> {
-        let is_near = peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback());
-        if self.loopback_only && !is_near {
+        // Whoever is let in makes credentials, so that other machines never are, whatever the listener is bound to. A
+        // connection from the listener's own address is one of this machine.
+        let is_near = peer.is_some_and(|peer| {
+            let ip = peer.ip().to_canonical();
+            ip.is_loopback() || ip == self.bound.ip().to_canonical()
+        });
+        if !is_near {
             return Err(Refused::Peer);
         }
         let host = host(uri, headers).ok_or(Refused::Host)?;
@@ -154,10 +170,8 @@ impl AdminAccess {
         }
         let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
         bare.parse::<IpAddr>().is_ok_and(|ip| {
-            let bound = self.bound.ip();
-            ip.to_canonical().is_loopback()
-                || ip.to_canonical() == bound.to_canonical()
-                || bound.is_unspecified()
+            let (ip, bound) = (ip.to_canonical(), self.bound.ip().to_canonical());
+            ip.is_loopback() || (ip == bound && !bound.is_unspecified())
         })
     }
 
@@ -198,8 +212,8 @@ fn is_same(secret: &SecretString, given: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn access(bound: &str, loopback_only: bool) -> AdminAccess {
-        AdminAccess::new(bound.parse().unwrap(), loopback_only).unwrap()
+    fn access(bound: &str) -> AdminAccess {
+        AdminAccess::new(bound.parse().unwrap()).unwrap()
     }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -217,7 +231,7 @@ mod tests {
 
     #[test]
     fn only_hosts_that_no_foreign_site_can_have_are_served() {
-        let access = access("127.0.0.1:8400", true);
+        let access = access("127.0.0.1:8400");
         let near = "127.0.0.1:50000";
         for host in ["127.0.0.1:8400", "localhost:8400", "LocalHost", "[::1]:8400", "127.9.9.9"] {
             assert_eq!(admitted(&access, near, host).as_deref(), Ok(host));
@@ -247,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_target_with_a_host_counts_and_must_agree_with_the_header() {
-        let access = access("127.0.0.1:8400", true);
+        let access = access("127.0.0.1:8400");
         let peer = Some("127.0.0.1:1".parse().unwrap());
         let own = Uri::from_static("http://127.0.0.1:8400/settings/api");
         let foreign = Uri::from_static("http://evil.example/settings/api");
@@ -261,21 +275,36 @@ mod tests {
     }
 
     #[test]
-    fn other_machines_are_let_in_only_if_that_was_allowed() {
-        let closed = access("127.0.0.1:8400", true);
-        let open = access("0.0.0.0:8400", false);
-        for peer in ["192.168.1.9:4", "[2001:db8::1]:4", "[::ffff:192.168.1.9]:4"] {
-            assert_eq!(admitted(&closed, peer, "127.0.0.1"), Err(Refused::Peer));
-            assert!(admitted(&open, peer, "192.168.1.7:8400").is_ok());
-            assert_eq!(admitted(&open, peer, "evil.example:8400"), Err(Refused::Host));
+    fn other_machines_are_never_let_in() {
+        let near = access("127.0.0.1:8400");
+        for access in [&near, &access("0.0.0.0:8400"), &access("[::]:8400")] {
+            for peer in ["192.168.1.9:4", "[2001:db8::1]:4", "[::ffff:192.168.1.9]:4"] {
+                assert_eq!(admitted(access, peer, "127.0.0.1:8400"), Err(Refused::Peer));
+            }
+            assert!(admitted(access, "[::ffff:127.0.0.1]:4", "127.0.0.1").is_ok());
+            assert_eq!(admitted(access, "127.0.0.1:4", "192.168.1.7"), Err(Refused::Host));
         }
-        assert!(admitted(&closed, "[::ffff:127.0.0.1]:4", "127.0.0.1").is_ok());
-        let bound = access("192.168.1.7:8400", false);
-        assert!(admitted(&bound, "192.168.1.9:4", "192.168.1.7:8400").is_ok());
-        assert_eq!(admitted(&bound, "192.168.1.9:4", "192.168.1.8"), Err(Refused::Host));
+        // There is no loopback address to come from, or to name.
+        let bound = access("192.168.1.7:8400");
+        assert!(admitted(&bound, "192.168.1.7:4", "192.168.1.7:8400").is_ok());
+        assert_eq!(admitted(&bound, "192.168.1.9:4", "192.168.1.7:8400"), Err(Refused::Peer));
+        assert_eq!(admitted(&bound, "192.168.1.7:4", "192.168.1.8"), Err(Refused::Host));
         let uri = Uri::from_static("/settings/api");
         let host = headers(&[("host", "127.0.0.1:8400")]);
-        assert_eq!(closed.admit(None, &uri, &host).err(), Some(Refused::Peer));
+        assert_eq!(near.admit(None, &uri, &host).err(), Some(Refused::Peer));
+    }
+
+    #[test]
+    fn the_entrance_is_an_address_that_a_browser_can_go_to() {
+        for (bound, host) in [
+            ("127.0.0.1:8400", "127.0.0.1:8400"),
+            ("0.0.0.0:8400", "127.0.0.1:8400"),
+            ("[::]:8400", "[::1]:8400"),
+            ("192.168.1.7:8400", "192.168.1.7:8400"),
+        ] {
+            let entrance = access(bound).entrance();
+            assert!(entrance.starts_with(&format!("http://{host}/settings/")), "{entrance}");
+        }
     }
 
     #[test]
@@ -310,7 +339,7 @@ mod tests {
     // torture: E46
     #[test]
     fn each_secret_opens_its_own_door_and_no_other() {
-        let access = access("127.0.0.1:8400", true);
+        let access = access("127.0.0.1:8400");
         let cookie = access.session_cookie();
         let cookie = cookie.split(';').next().unwrap();
         let session = |cookie: &str| access.check_session(&headers(&[("cookie", cookie)]));
@@ -331,11 +360,17 @@ mod tests {
         assert_eq!(session(&format!("{name}={}", access.csrf())), Err(Refused::NoSession));
         assert!(access.is_token(access.token()));
         assert!(!access.is_token(access.csrf()) && !access.is_token(""));
+        let entrance = access.entrance();
+        let (_, entrance) = entrance.split_once("token=").unwrap();
+        assert!(access.is_entrance(entrance) && !access.is_token(entrance));
+        assert!(!access.is_entrance(access.token()) && !access.is_entrance(""));
+        assert_eq!(session(&format!("{name}={entrance}")), Err(Refused::NoSession));
         assert_eq!(access.check_form(Some(access.csrf())), Ok(()));
         for wrong in [None, Some(""), Some(access.token()), Some(&access.csrf()[1..])] {
             assert_eq!(access.check_form(wrong), Err(Refused::FormToken));
         }
-        let other = self::access("127.0.0.1:8400", true);
+        let other = self::access("127.0.0.1:8400");
+        assert_ne!(access.entrance(), other.entrance());
         assert_ne!(access.token(), other.token());
         assert_ne!(access.session_cookie(), other.session_cookie());
         assert_ne!(access.csrf(), other.csrf());

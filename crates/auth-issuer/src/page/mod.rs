@@ -56,10 +56,10 @@ pub(crate) fn router(state: &Arc<State>) -> Router<Arc<State>> {
     inside.merge(outside).layer(middleware::map_response(guard::headers))
 }
 
-/// Trades the token of the printed address for a cookie, so that it does not stay in the address bar.
+/// Trades the secret of the printed address for a cookie, so that it does not stay in the address bar.
 async fn enter(Extract(state): Extract<Arc<State>>, uri: Uri) -> Response {
     let given = queried(&uri, "token");
-    if !given.is_some_and(|given| state.access.is_token(&given)) {
+    if !given.is_some_and(|given| state.access.is_entrance(&given)) {
         return guard::refuse(Refused::NoSession);
     }
     let mut response = see_other(PAGE);

@@ -31,7 +31,9 @@ impl Refused {
     /// What a reader can do about it.
     pub(crate) fn advice(self) -> &'static str {
         match self {
-            Self::Peer => "This is served to programs on the same machine only.",
+            Self::Peer => {
+                "This is served to the machine that the issuer runs on, and no other. From elsewhere, forward a port: ssh -L."
+            }
             Self::Host => {
                 "This is served under localhost, 127.0.0.1, or the address that the issuer listens on. Open it by one \
                  of these."

@@ -50,6 +50,7 @@ fn it_prints_what_a_client_needs_and_serves_until_it_is_interrupted() {
     assert!(value("Client secret").len() >= 32);
     assert!(value("Token endpoint").starts_with("http://127.0.0.1:"));
     assert!(value("Settings").starts_with(&format!("{}/settings/api/", value("Issuer"))));
+    assert!(!value("Settings").contains(&value("Admin token")));
     assert!(output.contains("for development only"));
     assert!(output.contains(&format!("curl {}", value("Token endpoint"))));
     let address = value("Issuer").trim_start_matches("http://").to_owned();
@@ -76,6 +77,16 @@ fn a_directory_keeps_the_secret_that_was_told_once_even_if_the_program_is_killed
 }
 
 #[test]
+fn an_address_that_others_can_reach_comes_with_a_warning_and_no_page_for_them() {
+    let flag = "--i-know-this-is-for-development";
+    let (_running, output) = serving(&["--port", "0", "--bind", "0.0.0.0", flag]);
+    assert!(output.starts_with("WARNING: this issuer is for development."), "{output}");
+    assert!(value(&output, "Settings").starts_with("http://127.0.0.1:"));
+    let (_running, output) = serving(&["--port", "0"]);
+    assert!(!output.contains("WARNING"));
+}
+
+#[test]
 fn it_refuses_an_address_that_others_can_reach() {
     let output = run(&["--port", "0", "--bind", "0.0.0.0"]);
     assert!(!output.status.success());
@@ -91,5 +102,5 @@ fn it_tells_mistakes_and_helps() {
     assert!(String::from_utf8(output.stderr).unwrap().contains("--quota needs a number"));
     let output = run(&["--help"]);
     assert!(output.status.success());
-    assert!(String::from_utf8(output.stdout).unwrap().contains("--quota-window"));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("--quota-lag"));
 }
