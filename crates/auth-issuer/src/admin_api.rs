@@ -11,8 +11,9 @@ use axum::extract::{Extension, Path, Request, State as Extract};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{delete, get, post};
-use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 use crate::admin_error::AdminError;
 use crate::clock::unix_seconds;
 use crate::info::CredentialInfo;
+use crate::json_answer::{answer, empty, error, wrong_method};
 use crate::page::csrf::AdminAccess;
 use crate::page::refused::Refused;
 use crate::quota::Standing;
@@ -53,6 +55,7 @@ pub(crate) fn router(state: &Arc<State>) -> Router<Arc<State>> {
         .route("/admin/api-key", post(create_key))
         .route("/admin/api-key/revert", post(revert_key))
         .route("/admin/resources", get(resources))
+        .method_not_allowed_fallback(wrong_method)
         .route_layer(middleware::from_fn_with_state(Arc::clone(state), guard))
 }
 
@@ -133,18 +136,23 @@ async fn guard(Extract(state): Extract<Arc<State>>, request: Request, next: Next
         .admit(peer, &parts.uri, &parts.headers)
         .map_err(Refusal::from)
         .and_then(|_| authorize(&state.access, &parts.headers))
+        .and_then(|()| is_text(parts.uri.path()))
         .and_then(|()| body.map_err(|_| bad("the body is too long, or broke off".to_owned())));
     match checked {
         Ok(body) => {
             let mut request = Request::from_parts(parts, Body::empty());
             request.extensions_mut().insert(body);
-            let response = next.run(request).await;
-            if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-                return wrong_method(&response);
-            }
-            response
+            next.run(request).await
         }
         Err(refusal) => respond(StatusCode::OK, Err(refusal)),
+    }
+}
+
+/// Whether the ids in a path can be read.
+fn is_text(path: &str) -> Result<(), Refusal> {
+    match percent_decode_str(path).decode_utf8() {
+        Ok(_) => Ok(()),
+        Err(_) => Err(bad("the path is not UTF-8".to_owned())),
     }
 }
 
@@ -225,8 +233,7 @@ fn respond(status: StatusCode, made: Result<Value, Refusal>) -> Response {
     match made {
         Ok(body) => answer(status, &body),
         Err(Refusal(status, code, words)) => {
-            let mut response =
-                answer(status, &json!({ "error": code, "error_description": words }));
+            let mut response = error(status, code, &words);
             if status == StatusCode::UNAUTHORIZED {
                 let challenge = HeaderValue::from_static(r#"Bearer realm="admin""#);
                 response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
@@ -234,29 +241,4 @@ fn respond(status: StatusCode, made: Result<Value, Refusal>) -> Response {
             response
         }
     }
-}
-
-/// The router's own answer has no body.
-fn wrong_method(plain: &Response) -> Response {
-    let words = "this method is not for this path".to_owned();
-    let refusal = Refusal(StatusCode::METHOD_NOT_ALLOWED, "invalid_request", words);
-    let mut response = respond(StatusCode::OK, Err(refusal));
-    if let Some(allow) = plain.headers().get(ALLOW) {
-        response.headers_mut().insert(ALLOW, allow.clone());
-    }
-    response
-}
-
-fn answer(status: StatusCode, body: &Value) -> Response {
-    let mut response = empty(status);
-    *response.body_mut() = Body::from(body.to_string());
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
-
-fn empty(status: StatusCode) -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }

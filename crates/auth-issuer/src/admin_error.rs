@@ -11,6 +11,7 @@ pub struct AdminError(Kind);
 #[derive(Debug)]
 pub(crate) enum Kind {
     Name,
+    EmptyId,
     NameTaken,
     Unknown,
     KeyThere,
@@ -41,7 +42,7 @@ impl AdminError {
     /// The status that says it.
     pub(crate) fn status(&self) -> StatusCode {
         match &self.0 {
-            Kind::Name => StatusCode::BAD_REQUEST,
+            Kind::Name | Kind::EmptyId => StatusCode::BAD_REQUEST,
             Kind::Unknown | Kind::NoKey => StatusCode::NOT_FOUND,
             Kind::NameTaken | Kind::KeyThere => StatusCode::CONFLICT,
             Kind::Randomness(_) | Kind::Kept(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -52,9 +53,8 @@ impl AdminError {
 impl fmt::Display for AdminError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.0 {
-            Kind::Name => {
-                "a credential's name has 1 to 100 characters, none of them a control character"
-            }
+            Kind::Name => "a credential's name has 1 to 100 characters, all of which can be seen",
+            Kind::EmptyId => "a client's id must not be empty",
             Kind::NameTaken => "there is a credential of that name: choose another one",
             Kind::Unknown => "there is no such credential",
             Kind::KeyThere => "there is an API key already: revert it to get another one",

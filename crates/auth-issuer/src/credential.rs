@@ -14,6 +14,9 @@ use crate::resource::Resource;
 /// How many token requests are remembered of a credential.
 const REMEMBERED: usize = 50;
 
+/// How many of the last are, whether they spent a unit or not.
+const RECENT: usize = 20;
+
 /// Of how many audiences the last token is remembered, to tell why the next one is asked for.
 const AUDIENCES: usize = 16;
 
@@ -149,7 +152,10 @@ impl Credential {
         self.next_request += 1;
         self.spent += u64::from(request.spent);
         if self.requests.len() == REMEMBERED {
-            self.requests.pop_front();
+            // Of those before the last few, the ones that cost something are worth more: they say what became of the quota.
+            let mut older = self.requests.range(..REMEMBERED - RECENT);
+            let free = older.position(|(_, past)| !past.spent);
+            self.requests.remove(free.unwrap_or(0));
         }
         self.requests.push_back((number, request));
         number
@@ -220,6 +226,12 @@ mod tests {
         credential.ended(first, Outcome::Failed);
         assert_eq!(credential.requests().len(), REMEMBERED);
         assert!(credential.requests().iter().all(|past| past.outcome == Some(Outcome::Issued)));
+        for _ in 0..1000 {
+            credential.begun(PastRequest { spent: false, ..request });
+        }
+        assert_eq!(credential.requests().len(), REMEMBERED);
+        let free = credential.requests().iter().filter(|past| !past.spent).count();
+        assert_eq!(free, RECENT + 1, "refusals do not push out what was spent");
         assert_eq!(credential.held.len(), AUDIENCES);
         assert!(credential.held.contains_key("audience 999"));
         assert_eq!(credential.spent, 1001);

@@ -87,6 +87,7 @@ mod hash;
 mod info;
 mod issuer;
 mod jose;
+mod json_answer;
 mod kept;
 mod keyring;
 mod keys;

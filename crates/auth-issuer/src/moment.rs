@@ -19,7 +19,7 @@ impl Moment {
     }
 
     /// The time it is; `None` beyond the machine's range.
-    fn time(self) -> Option<SystemTime> {
+    pub(crate) fn time(self) -> Option<SystemTime> {
         let since = self.since(Self(0));
         let before = Self(0).since(self);
         UNIX_EPOCH.checked_add(since)?.checked_sub(before)

@@ -12,6 +12,7 @@ use crate::error::{Kind, StartError};
 use crate::fault::Stage;
 use crate::issuer::Issuer;
 use crate::jose::{ClientKeys, Nonces, PublicKey};
+use crate::json_answer::wrong_method;
 use crate::keys::{KeyError, SigningKey};
 use crate::oauth::OAuth;
 use crate::page::csrf::AdminAccess;
@@ -153,10 +154,13 @@ fn client_keys(given: &[(String, String)]) -> Result<ClientKeys, Kind> {
 
 /// All endpoints.
 fn router(state: &Arc<State>) -> Router {
-    Router::new()
+    let oauth = Router::new()
         .route(OAuth::TOKEN_PATH, post(token::token))
         .route(OAuth::REVOCATION_PATH, post(token::revoke))
         .merge(metadata::router(state))
+        .method_not_allowed_fallback(wrong_method);
+    Router::new()
+        .merge(oauth)
         .merge(api::router(state))
         .merge(page::router(state))
         .merge(admin_api::router(state))

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State as Extract};
 use axum::middleware::{self, Next};
 use axum::response::Response;
@@ -42,8 +43,8 @@ fn routes(state: &Arc<State>, prefix: &str, guarded: Guarded) -> Router<Arc<Stat
     };
     let all = get(move || std::future::ready(json(&list)));
     let all = if resource == Resource::Bookings { all.merge(post(echo)) } else { all };
-    let one = get(move |Path(id): Path<String>| {
-        let id = id.parse().ok();
+    let one = get(move |id: Result<Path<String>, PathRejection>| {
+        let id = id.ok().and_then(|Path(id)| id.parse().ok());
         let item = id.and_then(|id| match version {
             Version::V1 => data::item(resource, id),
             Version::V2 => data::item_v2(resource, id),

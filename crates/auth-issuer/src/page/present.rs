@@ -33,8 +33,9 @@ pub(super) fn date(time: SystemTime) -> String {
 
 fn quota(requests: &[PastRequest], standing: Standing, now: SystemTime) -> QuotaView {
     // The last ones first, as they are remembered; the dots run the other way.
-    let known = requests.iter().filter(|request| request.spent).take(standing.spent as usize);
+    let known = requests.iter().filter(|past| past.spent && Some(past.at) <= standing.last);
     let mut spends: Vec<SpentView> = known
+        .take(standing.spent as usize)
         .map(|request| SpentView {
             at: near(request.at, now),
             cause: Some(request.cause.to_string()),
@@ -123,11 +124,15 @@ mod tests {
             spent,
         };
         let requests = [past(240, false), past(180, true), past(120, true), past(60, true)];
-        let standing = Standing { limit: Some(10), spent: 2, next: Some(at(300)) };
+        let (last, next) = (Some(at(180)), Some(at(300)));
+        let standing = Standing { limit: Some(10), spent: 2, last, next };
         let view = quota(&requests, standing, at(250));
         let times: Vec<&str> = view.spends.iter().map(|spend| spend.at.as_str()).collect();
         assert_eq!(times, ["00:02", "00:03"]);
         assert_eq!(view.next_opens.as_deref(), Some("00:05 UTC"));
+        // The lag hides the last.
+        let lagging = Standing { spent: 1, last: Some(at(120)), ..standing };
+        assert_eq!(quota(&requests, lagging, at(250)).spends[0].at, "00:02");
         assert_eq!(request(&past(60, false)).at, "01 Jan, 00:01:00");
         let waiting = PastRequest { outcome: None, ..past(60, true) };
         assert_eq!(request(&waiting).outcome, "no answer yet");

@@ -71,6 +71,8 @@ pub(crate) struct Standing {
     /// `None` is without limit.
     pub(crate) limit: Option<u32>,
     pub(crate) spent: u32,
+    /// When the last of these was spent: those after it are hidden by the lag.
+    pub(crate) last: Option<SystemTime>,
     /// When the next unit is back, if one is spent; in a window that is full, when one more is allowed by all of them.
     pub(crate) next: Option<SystemTime>,
 }
@@ -136,7 +138,7 @@ impl Spends {
             (window.limit() as usize).saturating_sub(spent)
         };
         let Some(window) = quota.windows().iter().min_by_key(|window| left(window)) else {
-            return Standing { limit: None, spent: 0, next: None };
+            return Standing { limit: None, spent: 0, last: None, next: None };
         };
         let counted = spends.counted(window, at);
         let oldest = spends.seen.iter().rev().take(counted).next_back();
@@ -147,6 +149,7 @@ impl Spends {
         Standing {
             limit: Some(window.limit()),
             spent: u32::try_from(counted).unwrap_or(u32::MAX),
+            last: spends.seen.back().and_then(|last| last.time()),
             next: next.and_then(|next| now.checked_add(next.since(at))),
         }
     }

@@ -28,6 +28,10 @@ impl Registry {
         grant: Option<Grant>,
         now: SystemTime,
     ) -> Result<Option<SecretString>, AdminError> {
+        // Whoever names nobody would be this one.
+        if id.is_empty() {
+            return Err(Kind::EmptyId.into());
+        }
         let mut inner = self.inner();
         let mut made = None;
         match inner.kept.credentials.get_mut(id) {
@@ -61,7 +65,7 @@ impl Registry {
         now: SystemTime,
     ) -> Result<NewCredentials, AdminError> {
         let name = name.trim();
-        let is_printable = !name.chars().any(|c| c.is_control() || is_format(c));
+        let is_printable = !name.chars().any(|c| c.is_control() || is_invisible(c));
         if name.is_empty() || name.chars().count() > LONGEST_NAME || !is_printable {
             return Err(Kind::Name.into());
         }
@@ -155,7 +159,36 @@ impl Registry {
     }
 }
 
-/// Characters that turn the direction of the text around them, with which a name could pose as another.
-fn is_format(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Characters that are not seen, or turn the text around them: with them a name could pose as another. The categories Cf, Zl
+/// and Zp of Unicode 16, and its fillers, blanks and variation selectors.
+fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{600}'..='\u{605}'
+            | '\u{61c}'
+            | '\u{6dd}'
+            | '\u{70f}'
+            | '\u{890}'..='\u{891}'
+            | '\u{8e2}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{2800}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{110bd}'
+            | '\u{110cd}'
+            | '\u{13430}'..='\u{1343f}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
 }

@@ -130,6 +130,18 @@ async fn what_makes_no_sense_is_told_and_makes_nothing() {
 
 // torture: E46
 #[tokio::test]
+async fn a_path_that_is_no_text_and_a_wrong_method_get_an_error_in_json() {
+    let issuer = Issuer::start().await.unwrap();
+    let answer = ask(&issuer, "DELETE", "/admin/credentials/%FF", &Value::Null).await;
+    assert_eq!(answer.error(), (400, "invalid_request".to_owned()));
+    let answer = ask(&issuer, "PATCH", "/admin/api-key", &Value::Null).await;
+    assert_eq!(answer.error(), (405, "invalid_request".to_owned()));
+    assert_eq!(answer.header("allow"), Some("POST"));
+    let call = Call::get("/v2/shipments/%FF").bearer(&issuer.create_api_key().unwrap());
+    assert_eq!(call.send(&issuer).await.unwrap().status, 404);
+}
+
+#[tokio::test]
 async fn only_the_admin_token_opens_it_and_no_cookie_does() {
     let issuer = Issuer::start().await.unwrap();
     let own = issuer.address().to_string();

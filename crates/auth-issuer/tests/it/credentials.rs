@@ -169,10 +169,34 @@ async fn names_are_checked() {
     issuer.create_credentials("  app ", []).unwrap();
     assert!(issuer.create_credentials("app", []).unwrap_err().is_conflict());
     let long = "x".repeat(101);
-    for name in ["", "  ", "a\nb", "a\u{0}", "a\u{202e}b", &long] {
+    for name in [
+        "",
+        "  ",
+        "a\nb",
+        "a\u{0}",
+        "a\u{202e}b",
+        "app\u{200b}",
+        "app\u{feff}",
+        "a\u{2028}b",
+        "a\u{61c}b",
+        "\u{ad}",
+        "\u{2060}",
+        "\u{3164}",
+        "ap\u{e0041}p",
+        "app\u{fe0f}",
+        &long,
+    ] {
         assert!(issuer.create_credentials(name, []).unwrap_err().is_name(), "{name:?}");
     }
     issuer.create_credentials(&"é".repeat(100), []).unwrap();
+}
+
+#[tokio::test]
+async fn nobody_is_registered_without_an_id() {
+    let error = Issuer::builder().client("", "x").start().await.unwrap_err();
+    assert_eq!(error.to_string(), "the client \"\" could not be registered");
+    let source = std::error::Error::source(&error).unwrap();
+    assert_eq!(source.to_string(), "a client's id must not be empty");
 }
 
 #[tokio::test]

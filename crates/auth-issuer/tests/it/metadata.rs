@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use auth_issuer::{Issuer, ManualClock, SigningKey};
+use auth_issuer::{Fault, Issuer, ManualClock, Place, SigningKey, When};
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Value, json};
@@ -125,4 +125,24 @@ async fn rotations_at_a_time_get_a_key_each() {
     one.unwrap();
     two.unwrap();
     assert_eq!(jwks(&issuer).await.keys.len(), 3);
+}
+
+#[tokio::test]
+async fn a_wrong_method_gets_an_oauth_error_that_names_the_right_one() {
+    let issuer = Issuer::start().await.unwrap();
+    for (method, path, allowed) in [
+        ("GET", "/oauth/token", "POST"),
+        ("PUT", "/oauth/revoke", "POST"),
+        ("POST", "/.well-known/jwks.json", "GET,HEAD"),
+        ("DELETE", "/.well-known/oauth-authorization-server", "GET,HEAD"),
+    ] {
+        let answer = Call::to(method, path, "issuer").send(&issuer).await.unwrap();
+        assert_eq!(answer.error(), (405, "invalid_request".to_owned()), "{method} {path}");
+        assert_eq!(answer.header("allow"), Some(allowed), "{method} {path}");
+    }
+    assert_eq!((issuer.token_requests(), issuer.spent()), (0, 0));
+    // A fault is as it was ordered.
+    issuer.fault(Place::Keys, When::next(1), Fault::status(405));
+    let answer = Call::get("/.well-known/jwks.json").send(&issuer).await.unwrap();
+    assert_eq!((answer.status, answer.body.len()), (405, 0));
 }

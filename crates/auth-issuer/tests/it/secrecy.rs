@@ -1,10 +1,14 @@
 //! Secrets are in no log and in no `Debug`.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use auth_issuer::{Issuer, Resource};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
+use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::http::{Call, token};
@@ -12,6 +16,22 @@ use crate::http::{Call, token};
 /// What was logged on this thread.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Takes everything down that this thread logs while the guard lives.
+    fn listen(&self) -> DefaultGuard {
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(self.clone())
+            .with_ansi(false)
+            .finish();
+        tracing::subscriber::set_default(subscriber)
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -35,12 +55,7 @@ impl MakeWriter<'_> for Log {
 #[tokio::test]
 async fn no_secret_is_logged_or_shown_whatever_comes() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(log.clone())
-        .with_ansi(false)
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = log.listen();
 
     let builder = Issuer::builder().client("app", "canary-of-the-builder");
     let mut shown = format!("{builder:?}");
@@ -81,7 +96,7 @@ async fn no_secret_is_logged_or_shown_whatever_comes() {
     let admin_token = issuer.admin_token().to_owned();
     issuer.shutdown().await;
 
-    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let logged = log.text();
     assert!(logged.contains("token request refused"), "nothing was logged");
     let secrets = [
         "canary-of-the-builder",
@@ -101,4 +116,84 @@ async fn no_secret_is_logged_or_shown_whatever_comes() {
     }
     // What is logged of a request is escaped.
     assert!(!logged.contains('\u{1b}'));
+}
+
+/// Requests with a secret in every place that can have one, right or wrong: each is another canary.
+fn canaries(issuer: &Issuer) -> Vec<(&'static str, Call)> {
+    const JSON: &str = "application/json";
+    const FORM: &str = "application/x-www-form-urlencoded";
+    let host = issuer.address().to_string();
+    let page = |method: &str, path: &str| {
+        Call::to(method, path, &host).header("Origin", issuer.url()).header("Content-Type", FORM)
+    };
+    let ask = |body: serde_json::Value| Call::token(JSON, body.to_string());
+    let basic = format!("Basic {}", STANDARD.encode("app:canary-02-"));
+    vec![
+        ("canary-00-", ask(json!({ "client_id": "app", "client_secret": "canary-00-" }))),
+        ("canary-01-", Call::token(FORM, "client_id=app&client_secret=canary-01-")),
+        ("canary-02-", Call::token(FORM, "").header("Authorization", &basic)),
+        ("canary-03-", Call::token(FORM, json!({ "client_secret": "canary-03-" }).to_string())),
+        ("canary-04-", ask(json!({ "client_id": "app", "client_assertion": "canary-04-.a.b" }))),
+        ("canary-05-", ask(json!({ "client_id": "app" })).header("DPoP", "canary-05-")),
+        ("canary-06-", ask(json!({ "client_id": "app", "password": "canary-06-" }))),
+        ("canary-07-", Call::token("text/plain", "client_secret=canary-07-")),
+        ("canary-08-", Call::token(JSON, r#"{"client_secret":"canary-08-""#)),
+        (
+            "canary-09-",
+            Call::post("/oauth/revoke").header("Content-Type", FORM).body("token=canary-09-"),
+        ),
+        ("canary-10-", Call::get("/v1/shipments").bearer("canary-10-")),
+        ("canary-11-", Call::get("/v2/shipments").bearer("canary-11-")),
+        (
+            "canary-12-",
+            Call::get("/v1/shipments").header("Authorization", "Token token=\"canary-12-\""),
+        ),
+        ("canary-13-", Call::get("/v2/shipments").header("Authorization", "DPoP canary-13-")),
+        ("canary-14-", Call::to("GET", "/admin/credentials", &host).bearer("canary-14-")),
+        ("canary-15-", page("GET", "/settings/api").header("Cookie", "issuer_admin=canary-15-")),
+        ("canary-16-", page("GET", "/settings/api/enter?token=canary-16-")),
+        ("canary-17-", page("POST", "/settings/api/key").body("csrf=canary-17-")),
+        ("canary-18-", Call::get("/oauth/token?client_secret=canary-18-")),
+    ]
+}
+
+// torture: E43, E44
+#[tokio::test]
+async fn what_is_sent_in_secret_comes_back_nowhere() {
+    let log = Log::default();
+    let _guard = log.listen();
+    let scratch = tempfile::tempdir().unwrap();
+    let builder = Issuer::builder().directory(scratch.path()).client("app", "secret-of-the-app");
+    let issuer = builder.unlimited_quota().start().await.unwrap();
+    let access_token = token(&issuer).await;
+    let mut shown = String::new();
+    for (canary, call) in canaries(&issuer) {
+        let answer = call.send(&issuer).await.unwrap();
+        assert!(answer.status >= 400, "{canary}: {}", answer.status);
+        let body = String::from_utf8_lossy(&answer.body).into_owned();
+        shown.push_str(&format!("{answer:?} {body} {:?}", issuer.last_token_request()));
+    }
+    shown.push_str(&format!("{issuer:?} {:?}", issuer.credentials()));
+    // As it is while the issuer runs, and what is left of it.
+    let mut places = vec![("shown", shown), ("written", files(scratch.path()))];
+    let run_secrets = [
+        issuer.admin_token().to_owned(),
+        issuer.settings_url().split_once("token=").unwrap().1.to_owned(),
+    ];
+    issuer.shutdown().await;
+    places.extend([("left", files(scratch.path())), ("logged", log.text())]);
+    let canaries = (0..19).map(|number| format!("canary-{number:02}-"));
+    let secrets = canaries.chain(run_secrets).chain([access_token, "secret-of-the-app".to_owned()]);
+    for secret in secrets {
+        for (place, text) in &places {
+            assert!(!text.contains(&secret), "{place}: {secret}");
+        }
+    }
+}
+
+/// All that is written in a directory.
+fn files(directory: &Path) -> String {
+    let entries = std::fs::read_dir(directory).unwrap();
+    let read = |entry: io::Result<std::fs::DirEntry>| std::fs::read(entry.unwrap().path()).unwrap();
+    entries.map(|entry| String::from_utf8_lossy(&read(entry)).into_owned()).collect()
 }

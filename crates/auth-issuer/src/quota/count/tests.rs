@@ -241,7 +241,7 @@ fn the_window_that_is_nearest_to_its_end_is_the_one_to_show() {
     let quota = Quota::per_day(10).and(Window::rolling(2, 60 * SEC));
     let mut spends = Spends::default();
     let standing = |spends: &Spends, now| {
-        let Standing { limit, spent, next } = spends.standing(&quota, now);
+        let Standing { limit, spent, next, .. } = spends.standing(&quota, now);
         (limit, spent, next)
     };
     assert_eq!(standing(&spends, noon()), (Some(2), 0, None));
