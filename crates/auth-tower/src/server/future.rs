@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -33,19 +34,21 @@ pin_project! {
         /// The request was let through.
         Inner { #[pin] future: S::Future },
         /// The issuer's keys have to be fetched first.
-        Verifying {
-            verification: Verification,
-            pending: Option<Pending<S, B>>,
-        },
-        Refused { response: Option<Box<Response<bytes::Bytes>>> },
+        Waiting { waiting: Box<Waiting<S, B>> },
+        Refused { response: Option<Refusal> },
     }
 }
 
-/// What goes on once the token has been verified. The service is the one that was ready.
-struct Pending<S, B> {
+type Refusal = Box<Response<Bytes>>;
+
+/// A request that is not served yet. Boxed, so that the common case stays as small as the inner future.
+struct Waiting<S, B> {
+    /// None once the request was let through.
+    verification: Option<Verification>,
     guard: Arc<Guard>,
+    /// A clone, which holds nothing of what the inner service shares among its clones before it is polled.
     service: S,
-    request: Request<B>,
+    request: Option<Request<B>>,
 }
 
 impl<S, B> ResponseFuture<S, B>
@@ -56,18 +59,20 @@ where
         Self { state: State::Inner { future } }
     }
 
-    pub(super) fn refused(response: Box<Response<bytes::Bytes>>) -> Self {
+    pub(super) fn refused(response: Refusal) -> Self {
         Self { state: State::Refused { response: Some(response) } }
     }
 
+    /// With a service that need not be ready.
     pub(super) fn verifying(
         verification: Verification,
         guard: Arc<Guard>,
         service: S,
         request: Request<B>,
     ) -> Self {
-        let pending = Some(Pending { guard, service, request });
-        Self { state: State::Verifying { verification, pending } }
+        let verification = Some(verification);
+        let waiting = Waiting { verification, guard, service, request: Some(request) };
+        Self { state: State::Waiting { waiting: Box::new(waiting) } }
     }
 }
 
@@ -89,18 +94,34 @@ where
                     let response = response.take().expect("polled after it was ready");
                     return Poll::Ready(Ok(response.map(ResponseBody::refusal)));
                 }
-                StateProjection::Verifying { verification, pending } => {
-                    let verified = ready!(verification.as_mut().poll(cx));
-                    let pending = pending.take().expect("polled after it was ready");
-                    let Pending { guard, mut service, mut request } = pending;
-                    match guard.admit_verified(&mut request, verified) {
-                        Ok(()) => State::Inner { future: service.call(request) },
-                        Err(response) => State::Refused { response: Some(response) },
-                    }
-                }
+                StateProjection::Waiting { waiting } => match ready!(waiting.poll(cx))? {
+                    Ok(future) => State::Inner { future },
+                    Err(response) => State::Refused { response: Some(response) },
+                },
             };
             this.state.set(next);
         }
+    }
+}
+
+impl<S, B> Waiting<S, B>
+where
+    S: Service<Request<B>>,
+{
+    /// The inner service's future, or a refusal. A request that is refused never asks the inner service whether it is ready.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Result<S::Future, Refusal>, S::Error>> {
+        const SENT: &str = "this state is left when the request is sent";
+        if let Some(verification) = &mut self.verification {
+            let verified = ready!(verification.as_mut().poll(cx));
+            self.verification = None;
+            let request = self.request.as_mut().expect(SENT);
+            if let Err(response) = self.guard.admit_verified(request, verified) {
+                return Poll::Ready(Ok(Err(response)));
+            }
+        }
+        ready!(self.service.poll_ready(cx))?;
+        let request = self.request.take().expect(SENT);
+        Poll::Ready(Ok(Ok(self.service.call(request))))
     }
 }
 

@@ -1,7 +1,6 @@
 //! What a request of a server passes through.
 
 use std::fmt;
-use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -12,7 +11,8 @@ use super::body::ResponseBody;
 use super::future::ResponseFuture;
 use super::guard::{Guard, Step};
 
-/// A service behind a [`RequireTokenLayer`](super::RequireTokenLayer).
+/// A service behind a [`RequireTokenLayer`](super::RequireTokenLayer), which says how it gets
+/// [ready](super::RequireTokenLayer#readiness).
 #[derive(Clone)]
 pub struct RequireToken<S> {
     inner: S,
@@ -22,6 +22,16 @@ pub struct RequireToken<S> {
 impl<S> RequireToken<S> {
     pub(super) fn new(inner: S, guard: Arc<Guard>) -> Self {
         Self { inner, guard }
+    }
+
+    /// Gives back what the inner service was made ready with, a permit for instance: a request that is refused has no use for it, and
+    /// one that waits for the issuer's keys must not hold up others. Whoever calls next has to make the clone ready, as before each
+    /// call.
+    fn give_back(&mut self)
+    where
+        S: Clone,
+    {
+        self.inner = self.inner.clone();
     }
 
     /// The service that is guarded.
@@ -46,15 +56,13 @@ where
         match self.guard.admit(&mut request) {
             Step::Pass => ResponseFuture::inner(self.inner.call(request)),
             Step::Refuse(response) => {
-                // What the inner service was made ready with, a permit for instance, is given back.
-                self.inner = self.inner.clone();
+                self.give_back();
                 ResponseFuture::refused(response)
             }
             Step::Verify(verification) => {
-                // The one that was ready is called later; the clone has to get ready for itself.
-                let clone = self.inner.clone();
-                let ready = mem::replace(&mut self.inner, clone);
-                ResponseFuture::verifying(verification, Arc::clone(&self.guard), ready, request)
+                self.give_back();
+                let (guard, service) = (Arc::clone(&self.guard), self.inner.clone());
+                ResponseFuture::verifying(verification, guard, service, request)
             }
         }
     }
