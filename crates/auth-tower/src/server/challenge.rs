@@ -1,8 +1,6 @@
 //! The answers to requests that are refused (RFC 6750 §3, RFC 9449 §7.1): the status, what the client is to show instead, and
 //! why, in words that quote nothing of the request.
 
-use std::error::Error as StdError;
-use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +9,7 @@ use http::{HeaderValue, Response, StatusCode};
 
 use super::access::Refused;
 use super::certificate::CertificateError;
+use super::error::ConfigError;
 use super::need::Need;
 use super::presented::{PresentError, Scheme};
 use super::proof::ProofError;
@@ -34,8 +33,10 @@ pub(crate) enum Refusal<'a> {
     },
     /// A legacy key, where only tokens go.
     KeyNotTaken,
-    /// A token, where only legacy keys go.
+    /// A token, where only legacy keys go. It is not looked at: no other one opens more.
     TokenNotTaken(Scheme),
+    /// A token in the scheme of legacy keys, where it would do in its own.
+    TokenAsKey,
     /// Its token is good, and has not been granted what is needed (RFC 6750 §3.1, `insufficient_scope`).
     InsufficientScope {
         /// The scheme that the token came with.
@@ -64,10 +65,11 @@ pub(crate) enum Refusal<'a> {
 }
 
 /// Writes the answers. It knows what a client must be told of this server.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Challenger {
     realm: Option<String>,
-    algs: Option<String>,
+    algs: String,
+    announces_dpop: bool,
 }
 
 /// What is answered.
@@ -80,9 +82,17 @@ pub(crate) struct Answer {
     pub(crate) challenge: Option<HeaderValue>,
     /// `Retry-After`, in seconds.
     pub(crate) retry_after: Option<u64>,
-    /// JSON with `error` and `error_description`. None for a request that showed nothing: it is told of no error
-    /// (RFC 6750 §3.1).
-    pub(crate) body: Option<String>,
+    /// None for a request that showed nothing: it is told of no error (RFC 6750 §3.1).
+    pub(crate) error: Option<Told>,
+}
+
+/// What a client is told of an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// `error`.
+    pub(crate) code: &'static str,
+    /// `error_description`.
+    pub(crate) description: &'static str,
 }
 
 /// A status with its error code (RFC 6750 §3.1, RFC 9449 §7.1).
@@ -97,9 +107,10 @@ const ACCESS_DENIED: Code = Code(StatusCode::FORBIDDEN, "access_denied");
 const UNAVAILABLE: Code = Code(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable");
 
 impl Challenger {
-    /// For bearer tokens, without a realm.
-    pub(crate) fn new() -> Self {
-        Self::default()
+    /// Without a realm. Proofs may be signed like this, as [`DpopVerifier::algs`](super::DpopVerifier::algs) lists it: whoever
+    /// shows a token with one, or one that has to have one, is told so.
+    pub(crate) fn new(algs: impl Into<String>) -> Self {
+        Self { realm: None, algs: algs.into(), announces_dpop: false }
     }
 
     /// With a realm in each challenge (RFC 9110 §11.5).
@@ -107,20 +118,20 @@ impl Challenger {
     /// # Errors
     ///
     /// When it has characters that cannot stand in a header: all but visible ASCII and spaces.
-    pub(crate) fn realm(mut self, realm: impl Into<String>) -> Result<Self, RealmError> {
+    pub(crate) fn realm(mut self, realm: impl Into<String>) -> Result<Self, ConfigError> {
         let realm = realm.into();
         if !realm.bytes().all(is_printable) {
-            return Err(RealmError);
+            let problem = "has characters that are not visible ASCII or spaces";
+            return Err(ConfigError::new("realm", problem));
         }
         self.realm = Some(realm);
         Ok(self)
     }
 
-    /// Tokens that are bound to a key are accepted, with proofs that are signed like this, as
-    /// [`DpopVerifier::algs`](super::DpopVerifier::algs) lists them.
+    /// Tells all others too that tokens which are bound to a key would do (RFC 9449 §7.1).
     #[must_use]
-    pub(crate) fn dpop(mut self, algs: impl Into<String>) -> Self {
-        self.algs = Some(algs.into());
+    pub(crate) fn announcing_dpop(mut self) -> Self {
+        self.announces_dpop = true;
         self
     }
 
@@ -133,7 +144,7 @@ impl Challenger {
                     status: StatusCode::UNAUTHORIZED,
                     challenge: Some(challenge),
                     retry_after: None,
-                    body: None,
+                    error: None,
                 }
             }
             Refusal::InvalidToken { scheme, description } => {
@@ -144,10 +155,16 @@ impl Challenger {
                 INVALID_TOKEN,
                 "an API key does not open this endpoint; send an access token",
             ),
+            // Not a 401, by which a client would fetch another token, at a price and for nothing.
             Refusal::TokenNotTaken(scheme) => self.challenging(
                 scheme,
+                INSUFFICIENT_SCOPE,
+                "this endpoint takes API keys only, and no access token opens it; send an API key",
+            ),
+            Refusal::TokenAsKey => self.challenging(
+                Scheme::Bearer,
                 INVALID_TOKEN,
-                "an access token does not open this endpoint; send an API key",
+                "the scheme Token is for API keys; send an access token with the scheme Bearer",
             ),
             Refusal::InsufficientScope { scheme, need } => {
                 let scope = need.required_scopes().collect::<Vec<_>>().join(" ");
@@ -177,13 +194,13 @@ impl Challenger {
             Refusal::Proof(error @ ProofError::TooMany) => {
                 Answer { retry_after: Some(PAUSE), ..Answer::plain(UNAVAILABLE, error.words()) }
             }
+            // Its token has to come with a proof, whether others are told of that or not.
+            Refusal::Proof(error @ ProofError::BoundTokenAsBearer) => {
+                let challenger = self.clone().announcing_dpop();
+                challenger.challenging(Scheme::Bearer, INVALID_TOKEN, error.words())
+            }
             Refusal::Proof(error) if error.is_about_token() => {
-                let scheme = if error == ProofError::BoundTokenAsBearer {
-                    Scheme::Bearer
-                } else {
-                    Scheme::Dpop
-                };
-                self.challenging(scheme, INVALID_TOKEN, error.words())
+                self.challenging(Scheme::Dpop, INVALID_TOKEN, error.words())
             }
             Refusal::Proof(error) => self.challenging(Scheme::Dpop, INVALID_PROOF, error.words()),
             Refusal::Certificate { scheme, error } => {
@@ -202,11 +219,17 @@ impl Challenger {
         }
     }
 
-    fn challenging(&self, scheme: Scheme, code: Code, description: &str) -> Answer {
+    fn challenging(&self, scheme: Scheme, code: Code, description: &'static str) -> Answer {
         self.with(scheme, code, description, None)
     }
 
-    fn with(&self, scheme: Scheme, code: Code, description: &str, scope: Option<&str>) -> Answer {
+    fn with(
+        &self,
+        scheme: Scheme,
+        code: Code,
+        description: &'static str,
+        scope: Option<&str>,
+    ) -> Answer {
         let mut params = vec![("error", code.1), ("error_description", description)];
         params.extend(scope.map(|scope| ("scope", scope)));
         let answer = Answer::plain(code, description);
@@ -214,43 +237,45 @@ impl Challenger {
         Answer { challenge: Some(challenge), ..answer }
     }
 
-    /// The challenge of the scheme that the request used, and for a 401 to a bearer token the other one that would do as well
-    /// (RFC 9449 §7.2), in one field line.
+    /// The challenge of the scheme that the request used, and for a 401 to a bearer token the other one that would do as well, where
+    /// that is announced (RFC 9449 §7.1, §7.2), in one field line.
     fn challenge(
         &self,
         scheme: Scheme,
         status: StatusCode,
         params: &[(&str, &str)],
     ) -> HeaderValue {
-        let realm = self.realm.as_deref().map(|realm| ("realm", realm));
-        let algs = self.algs.as_deref().map(|algs| ("algs", algs));
-        let params = realm.into_iter().chain(params.iter().copied());
-        let text = match (scheme, algs) {
-            (Scheme::Dpop, Some(algs)) => written("DPoP", params.chain([algs])),
-            (Scheme::Bearer, Some(algs)) if status == StatusCode::UNAUTHORIZED => {
-                format!(
-                    "{}, {}",
-                    written("Bearer", params),
-                    written("DPoP", realm.into_iter().chain([algs]))
-                )
+        let realm = self.realm.as_deref().map(|realm| ("realm", realm)).into_iter();
+        let algs = ("algs", &*self.algs);
+        let params = realm.clone().chain(params.iter().copied());
+        let is_offer = self.announces_dpop && status == StatusCode::UNAUTHORIZED;
+        let text = match scheme {
+            Scheme::Dpop => written("DPoP", params.chain([algs])),
+            Scheme::Bearer if is_offer => {
+                format!("{}, {}", written("Bearer", params), written("DPoP", realm.chain([algs])))
             }
-            // A server that does not accept proofs has no challenge for them.
-            _ => written("Bearer", params),
+            Scheme::Bearer => written("Bearer", params),
         };
         HeaderValue::from_str(&text).expect("quoting leaves nothing but visible ASCII and spaces")
     }
 }
 
 impl Answer {
-    fn plain(Code(status, code): Code, description: &str) -> Self {
-        let body = serde_json::json!({"error": code, "error_description": description});
-        Self { status, challenge: None, retry_after: None, body: Some(body.to_string()) }
+    fn plain(Code(status, code): Code, description: &'static str) -> Self {
+        let error = Some(Told { code, description });
+        Self { status, challenge: None, retry_after: None, error }
+    }
+
+    /// JSON with `error` and `error_description`, if there is something to say.
+    pub(crate) fn body(&self) -> Option<String> {
+        let Told { code, description } = self.error?;
+        Some(serde_json::json!({"error": code, "error_description": description}).to_string())
     }
 
     /// As a response, which no cache may keep.
     pub(crate) fn into_response(self) -> Response<Bytes> {
-        let has_body = self.body.is_some();
-        let mut response = Response::new(Bytes::from(self.body.unwrap_or_default()));
+        let has_body = self.error.is_some();
+        let mut response = Response::new(Bytes::from(self.body().unwrap_or_default()));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -284,18 +309,6 @@ impl<'a> From<ProofError> for Refusal<'a> {
         Self::Proof(error)
     }
 }
-
-/// The realm cannot stand in a header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RealmError;
-
-impl fmt::Display for RealmError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("realm: has characters that cannot stand in a header; write visible ASCII and spaces alone")
-    }
-}
-
-impl StdError for RealmError {}
 
 /// A scheme and its parameters, each a `quoted-string` (RFC 9110 §5.6.4, §11.3).
 fn written<'a>(scheme: &str, params: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {

@@ -11,8 +11,10 @@ use subtle::ConstantTimeEq;
 
 use super::claims::Confirmation;
 use super::dpop_seen::{DpopSeen, NotFresh};
+use super::error::ConfigError;
 use super::presented::Presented;
 use super::proof::{Proof, ProofAlgorithm, ProofError};
+use super::provider;
 use super::target::{is_target, origin};
 
 const DPOP: HeaderName = HeaderName::from_static("dpop");
@@ -20,9 +22,20 @@ const DPOP: HeaderName = HeaderName::from_static("dpop");
 /// Clocks disagree by a few seconds, and requests take some more on their way.
 const DEFAULT_WINDOW: Duration = Duration::from_secs(60);
 
+/// Some 13 GB. More is a slip, or a way to say that there should be no bound, which there has to be.
+const MOST_REMEMBERED: usize = 1 << 28;
+
 /// Checks proofs, and remembers which have been used.
 ///
 /// The signatures are checked by the crypto provider of `jsonwebtoken`, which the final binary chooses and installs.
+///
+/// # Several processes
+///
+/// Each process remembers the proofs that were used there, and no others (RFC 9449 §11.1). Of several instances behind one name, each
+/// takes a proof once, as a process does that has begun anew: whoever has got hold of a proof and its token can repeat the one request
+/// that they are for, once at each, for as long as the proof is young enough. That is up to twice the [`window`](Self::window), if
+/// the client's clock is ahead by as much. Where that is too much, have a narrower window, or send all requests with one token to one
+/// instance.
 ///
 /// # Defaults
 ///
@@ -46,6 +59,17 @@ pub(crate) struct ProofRequest<'a> {
     pub(crate) uri: &'a Uri,
     /// Its fields.
     pub(crate) headers: &'a HeaderMap,
+}
+
+/// A proof that is good for its request. That it counts once is for whoever lets the request through: one that is refused for
+/// something else may be sent again as it is.
+#[must_use]
+pub(crate) struct UnusedProof<'a> {
+    seen: &'a DpopSeen,
+    jkt: String,
+    jti: String,
+    end: i64,
+    now: i64,
 }
 
 impl DpopVerifier {
@@ -90,7 +114,8 @@ impl DpopVerifier {
         self
     }
 
-    /// Remembers about so many proofs. When they are used up, a proof that is good is answered with 503 until there is room again: to forget one would be to let it in twice.
+    /// Remembers about so many proofs, of those that were used in this process ([and no others](Self#several-processes)). When they are
+    /// used up, a proof that is good is answered with 503 until there is room again: to forget one would be to let it in twice.
     #[must_use]
     pub fn capacity(mut self, proofs: usize) -> Self {
         self.seen = DpopSeen::with_capacity(proofs);
@@ -100,6 +125,32 @@ impl DpopVerifier {
     /// The accepted algorithms, as a challenge lists them (RFC 9449 §7.1).
     pub fn algs(&self) -> String {
         self.algorithms.iter().map(|algorithm| algorithm.name()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Whether proofs can be checked with these settings.
+    ///
+    /// # Errors
+    ///
+    /// When no proof could ever count, or the memory for them would have no bound, or the crypto provider does not have an algorithm.
+    pub(crate) fn check_settings(&self) -> Result<(), ConfigError> {
+        if self.algorithms.is_empty() {
+            return Err(ConfigError::new("dpop.algorithms", "are none: name at least one"));
+        }
+        if self.window < 1 {
+            return Err(ConfigError::new("dpop.window", "is less than a second"));
+        }
+        let capacity = self.seen.capacity();
+        if capacity == 0 {
+            let problem = "is 0, so every proof would be one too many: remember at least one";
+            return Err(ConfigError::new("dpop.capacity", problem));
+        }
+        if capacity > MOST_REMEMBERED {
+            let problem = format!("is more than {MOST_REMEMBERED}, and so many take gigabytes");
+            return Err(ConfigError::new("dpop.capacity", problem));
+        }
+        let algorithms: Vec<_> =
+            self.algorithms.iter().map(|algorithm| algorithm.of_tokens()).collect();
+        provider::check(&algorithms).map_err(|error| error.at("dpop.algorithms"))
     }
 
     /// Whether a token that is bound like this may come with the scheme that it came with: what a server checks that takes no
@@ -120,7 +171,7 @@ impl DpopVerifier {
     }
 
     /// Whether the request may use the token that it presents, which must have been verified before and is bound like this.
-    /// `now` is in Unix seconds. The proof is used up if so.
+    /// `now` is in Unix seconds. The proof, where there has to be one, is not used up yet.
     ///
     /// # Errors
     ///
@@ -132,11 +183,13 @@ impl DpopVerifier {
         bound_to: &Confirmation,
         request: ProofRequest<'_>,
         now: i64,
-    ) -> Result<(), ProofError> {
+    ) -> Result<Option<UnusedProof<'_>>, ProofError> {
         Self::check_scheme(presented, bound_to)?;
         match (presented, &bound_to.jkt) {
-            (Presented::Dpop(token), Some(jkt)) => self.check_proof(token, jkt, request, now),
-            _ => Ok(()),
+            (Presented::Dpop(token), Some(jkt)) => {
+                self.check_proof(token, jkt, request, now).map(Some)
+            }
+            _ => Ok(None),
         }
     }
 
@@ -147,7 +200,7 @@ impl DpopVerifier {
         jkt: &str,
         request: ProofRequest<'_>,
         now: i64,
-    ) -> Result<(), ProofError> {
+    ) -> Result<UnusedProof<'_>, ProofError> {
         let mut fields = request.headers.get_all(DPOP).iter();
         let field = fields.next().ok_or(ProofError::Missing)?;
         if fields.next().is_some() {
@@ -182,7 +235,20 @@ impl DpopVerifier {
             return Err(ProofError::Signature);
         }
         let end = claims.iat().saturating_add(self.window);
-        self.seen.enter(jkt, &claims.jti, end, now).map_err(|error| match error {
+        let (jkt, jti) = (proof.thumbprint, proof.claims.jti);
+        Ok(UnusedProof { seen: &self.seen, jkt, jti, end, now })
+    }
+}
+
+impl UnusedProof<'_> {
+    /// Uses it up: no request may have it afterwards.
+    ///
+    /// # Errors
+    ///
+    /// When another one has used it before, or it cannot be remembered.
+    pub(crate) fn use_up(self) -> Result<(), ProofError> {
+        let Self { seen, jkt, jti, end, now } = self;
+        seen.enter(&jkt, &jti, end, now).map_err(|error| match error {
             NotFresh::Replayed => ProofError::Replayed,
             NotFresh::Full => ProofError::TooMany,
         })

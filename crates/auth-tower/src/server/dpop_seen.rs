@@ -63,6 +63,11 @@ impl DpopSeen {
         Self { shards, capacity: proofs.div_ceil(SHARDS) }
     }
 
+    /// How many, at least.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity.saturating_mul(SHARDS)
+    }
+
     /// Uses the proof with this `jti` by the key with this thumbprint. Nobody accepts it after `end`; all times are in Unix
     /// seconds.
     ///
@@ -139,9 +144,7 @@ impl Default for DpopSeen {
 
 impl fmt::Debug for DpopSeen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DpopSeen")
-            .field("capacity", &self.capacity.saturating_mul(SHARDS))
-            .finish_non_exhaustive()
+        f.debug_struct("DpopSeen").field("capacity", &self.capacity()).finish_non_exhaustive()
     }
 }
 

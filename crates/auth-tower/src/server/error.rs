@@ -134,6 +134,11 @@ impl ConfigError {
         Self { field, problem: problem.into() }
     }
 
+    /// The same, found in another setting.
+    pub(crate) fn at(self, field: &'static str) -> Self {
+        Self { field, ..self }
+    }
+
     /// The setting at fault, by its name.
     pub fn field(&self) -> &'static str {
         self.field

@@ -13,7 +13,7 @@ use super::access::{Access, Refused};
 use super::certificate::PeerCertificate;
 use super::challenge::{Challenger, Refusal};
 use super::claims::{Claims, Confirmation};
-use super::dpop::{DpopVerifier, ProofRequest};
+use super::dpop::{DpopVerifier, ProofRequest, UnusedProof};
 use super::error::Rejected;
 use super::grpc;
 use super::key_ring::{KeyId, KeyRing};
@@ -137,15 +137,17 @@ impl Guard {
             }
             None => return Judged::Open(token),
         };
-        match self.holds(request, &presented, &claims) {
-            Ok(()) if need.is_met_by(|scope| claims.has_scope(scope)) => {
-                Judged::Good(Caller::Token(claims))
-            }
-            Ok(()) => {
-                let scheme = presented.scheme();
-                Judged::Bad(Refusal::InsufficientScope { scheme, need })
-            }
-            Err(refusal) => Judged::Bad(refusal),
+        let proof = match self.holds(request, &presented, &claims) {
+            Ok(proof) => proof,
+            Err(refusal) => return Judged::Bad(refusal),
+        };
+        if !need.is_met_by(|scope| claims.has_scope(scope)) {
+            return Judged::Bad(Refusal::InsufficientScope { scheme: presented.scheme(), need });
+        }
+        // Last: what is refused for something else has used no proof up.
+        match proof.map_or(Ok(()), UnusedProof::use_up) {
+            Ok(()) => Judged::Good(Caller::Token(claims)),
+            Err(error) => Judged::Bad(error.into()),
         }
     }
 
@@ -171,13 +173,13 @@ impl Guard {
         })
     }
 
-    /// Whether the sender holds what its token is bound to.
+    /// Whether the sender holds what its token is bound to, and the proof of that, which is still to be used up.
     fn holds<'a, B>(
         &self,
         request: &Request<B>,
         presented: &Presented<'_>,
         claims: &Claims,
-    ) -> Result<(), Refusal<'a>> {
+    ) -> Result<Option<UnusedProof<'_>>, Refusal<'a>> {
         let scheme = presented.scheme();
         let unbound = Confirmation::default();
         let bound_to = claims.confirmation().unwrap_or(&unbound);
@@ -190,18 +192,17 @@ impl Guard {
             .map_err(|error| Refusal::Certificate { scheme, error })?;
         DpopVerifier::check_scheme(presented, bound_to)?;
         // Without a key there is no proof, and nothing to ask the clock for.
-        if bound_to.jkt.is_some() {
-            // Last, since it uses the proof up.
-            let now = self.clock.now().wall.as_millis().div_euclid(1000);
-            self.dpop.check(presented, bound_to, ProofRequest::from(request), now)?;
+        if bound_to.jkt.is_none() {
+            return Ok(None);
         }
-        Ok(())
+        let now = self.clock.now().wall.as_millis().div_euclid(1000);
+        Ok(self.dpop.check(presented, bound_to, ProofRequest::from(request), now)?)
     }
 
     fn refuse<B>(&self, request: &Request<B>, refusal: &Refusal<'_>) -> Box<Response<Bytes>> {
         let answer = self.challenger.answer(refusal);
         tracing::debug!(status = answer.status.as_u16(), ?refusal, "request refused");
-        Box::new(match grpc::is_grpc(request.headers()) {
+        Box::new(match grpc::is_grpc(request) {
             true => grpc::response(answer),
             false => answer.into_response(),
         })
@@ -214,6 +215,7 @@ fn key_judged<'a>(need: &Need, text: &str, known: Option<KeyId>) -> Judged<'a> {
     Judged::Bad(match known {
         Some(known) if need.takes_key() => return Judged::Good(Caller::Key(known)),
         Some(_) => Refusal::KeyNotTaken,
+        None if is_jwt(text) && need.takes_token() => Refusal::TokenAsKey,
         None if is_jwt(text) => Refusal::TokenNotTaken(scheme),
         None => {
             let description = "the API key is unknown, or was revoked";

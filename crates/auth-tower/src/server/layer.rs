@@ -42,6 +42,19 @@ use super::verifier::{Verifier, VerifierSettings};
 ///
 /// A request that passes has the [`Claims`] of its token in its extensions, or the [`KeyId`](super::KeyId) of its key, and its
 /// `Authorization` is marked sensitive. Cloning is cheap, and clones share what has been verified.
+///
+/// # Routers inside routers
+///
+/// The table is compared with the path that the layer gets to see. A router that was nested has had its prefix cut off (axum's `nest`
+/// does that), so a layer around the inner one sees `/shipments` where the client has written `/v2/shipments`. A table of whole paths
+/// refuses all of these; but one with a row for the shorter path judges by that, and a row that is public there opens what is not
+/// meant. Put the layer around the outermost router, with whole paths, or write the table of an inner one without the prefix.
+///
+/// # Readiness
+///
+/// `poll_ready` is the inner service's. A request that has to wait for the issuer's keys gives that readiness back, a permit for
+/// instance, and makes a clone of the inner service ready once its token was found good: a limit on concurrency may stand on
+/// either side of this layer.
 #[derive(Clone)]
 pub struct RequireTokenLayer {
     guard: Arc<Guard>,
@@ -54,7 +67,7 @@ impl RequireTokenLayer {
             settings: VerifierSettings::new(jwks),
             access: None,
             keys: KeyRing::new([]),
-            dpop: DpopVerifier::new(),
+            dpop: None,
             realm: None,
         }
     }
@@ -74,18 +87,21 @@ impl fmt::Debug for RequireTokenLayer {
     }
 }
 
+/// More is a slip: what has to be there for them before the first one comes is allocated when the layer is built.
+const MOST_REMEMBERED: usize = 1 << 24;
+
 /// Settings of a [`RequireTokenLayer`].
 ///
 /// # Defaults
 ///
-/// A leeway of 60 seconds; 4096 verified tokens remembered; no legacy keys; DPoP proofs for `https` and the origin in the request;
-/// any `typ` that is not another kind of token's. Issuers, audiences, algorithms and the table have none, and must be named.
+/// A leeway of 60 seconds; 4096 verified tokens remembered; no legacy keys; DPoP not announced, and proofs, where a token needs one, for
+/// `https` and the origin in the request; any `typ` that is not another kind of token's. Issuers, audiences, algorithms and the table have none, and must be named.
 #[must_use]
 pub struct RequireTokenBuilder {
     settings: VerifierSettings,
     access: Option<Access>,
     keys: KeyRing,
-    dpop: DpopVerifier,
+    dpop: Option<DpopVerifier>,
     realm: Option<String>,
 }
 
@@ -120,9 +136,11 @@ impl RequireTokenBuilder {
         self
     }
 
-    /// Checks the proofs of tokens that are bound to a key (RFC 9449) like this.
+    /// Checks the proofs of tokens that are bound to a key (RFC 9449) like this, and says in each challenge for bearer tokens that those
+    /// would do as well (RFC 9449 §7.1). Without it such tokens need their proofs all the same, and are checked with the defaults;
+    /// only whoever shows one is told so.
     pub fn dpop(mut self, dpop: DpopVerifier) -> Self {
-        self.dpop = dpop;
+        self.dpop = Some(dpop);
         self
     }
 
@@ -144,7 +162,7 @@ impl RequireTokenBuilder {
         self
     }
 
-    /// How many verified tokens are remembered, shared out among the CPUs; 0 verifies every token every time.
+    /// How many verified tokens are remembered, shared out among the CPUs; 0 verifies every token every time. 16,777,216 at most.
     pub fn remembered(mut self, tokens: usize) -> Self {
         self.settings.remembered = tokens;
         self
@@ -171,22 +189,26 @@ impl RequireTokenBuilder {
     pub fn build(self) -> Result<RequireTokenLayer, ConfigError> {
         let missing = "is missing: say what each endpoint needs, with `Access::builder()`";
         let access = self.access.ok_or_else(|| ConfigError::new("access", missing))?;
-        let mut challenger = Challenger::new().dpop(self.dpop.algs());
+        if self.settings.remembered > MOST_REMEMBERED {
+            let problem = format!("is more than {MOST_REMEMBERED}, and so many take gigabytes");
+            return Err(ConfigError::new("remembered", problem));
+        }
+        let is_announced = self.dpop.is_some();
+        let dpop = self.dpop.unwrap_or_default();
+        let mut challenger = Challenger::new(dpop.algs());
+        if is_announced {
+            challenger = challenger.announcing_dpop();
+        }
         if let Some(realm) = self.realm {
-            let fail = |_| {
-                ConfigError::new("realm", "has characters that are not visible ASCII or spaces")
-            };
-            challenger = challenger.realm(realm).map_err(fail)?;
+            challenger = challenger.realm(realm)?;
         }
         let clock = Arc::clone(&self.settings.clock);
-        let guard = Guard {
-            access,
-            verifier: Verifier::new(self.settings)?,
-            keys: self.keys,
-            dpop: self.dpop,
-            challenger,
-            clock,
-        };
+        let verifier = Verifier::new(self.settings)?;
+        // Whoever has said nothing of proofs is not to be held up by an algorithm that is there for them alone.
+        if is_announced {
+            dpop.check_settings()?;
+        }
+        let guard = Guard { access, verifier, keys: self.keys, dpop, challenger, clock };
         Ok(RequireTokenLayer { guard: Arc::new(guard) })
     }
 }

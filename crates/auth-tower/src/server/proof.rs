@@ -6,10 +6,11 @@ use std::fmt;
 use auth_core::PublicJwk;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, DecodingKey, crypto};
+use jsonwebtoken::{DecodingKey, crypto};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
+use super::algorithm::Algorithm;
 use super::claims::object;
 
 /// A proof with the largest key that is accepted is half as long.
@@ -46,12 +47,13 @@ impl ProofAlgorithm {
         }
     }
 
-    fn library(self) -> Algorithm {
+    /// The same, as tokens have it.
+    pub(super) fn of_tokens(self) -> Algorithm {
         match self {
-            Self::Es256 => Algorithm::ES256,
-            Self::EdDsa => Algorithm::EdDSA,
-            Self::Ps256 => Algorithm::PS256,
-            Self::Rs256 => Algorithm::RS256,
+            Self::Es256 => Algorithm::Es256,
+            Self::EdDsa => Algorithm::EdDsa,
+            Self::Ps256 => Algorithm::Ps256,
+            Self::Rs256 => Algorithm::Rs256,
         }
     }
 }
@@ -224,7 +226,7 @@ impl<'a> Proof<'a> {
 
     /// Whether it is signed by its own key. The one step that costs.
     pub(super) fn is_signed(&self) -> bool {
-        let algorithm = self.algorithm.library();
+        let algorithm = self.algorithm.of_tokens().of_library();
         crypto::verify(self.signature, self.signed.as_bytes(), &self.key, algorithm)
             .unwrap_or(false)
     }

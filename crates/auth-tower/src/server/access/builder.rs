@@ -46,7 +46,8 @@ impl AccessBuilder {
         self.add(Some(method), template.into(), need)
     }
 
-    /// As [`route`](Self::route), for every method that has no row of its own.
+    /// As [`route`](Self::route), for every method that has no row of its own at this template. `HEAD` has one where `GET` has: it
+    /// needs what that does, and not what this row says (RFC 9110 §9.3.2).
     pub fn any_method(self, template: impl Into<String>, need: Need) -> Self {
         self.add(None, template.into(), need)
     }

@@ -59,7 +59,7 @@ const SCHEMES: [Scheme; 2] = [Scheme::Bearer, Scheme::Dpop];
 
 #[test]
 fn each_refusal_has_its_status_and_its_challenge() {
-    let challenger = Challenger::new();
+    let challenger = Challenger::new("ES256");
     let need = Need::scopes(["shipments", "write"]);
     let scope = |scheme| Refusal::InsufficientScope { scheme, need: &need };
     for (refusal, status, challenge) in [
@@ -69,11 +69,16 @@ fn each_refusal_has_its_status_and_its_challenge() {
             401,
             r#"Bearer error="invalid_token", error_description="the token has expired""#,
         ),
-        // It accepts no proofs, so it has no challenge that names them.
+        // Whoever comes with a proof is told which ones there are, though others are not.
         (
             token(Scheme::Dpop),
             401,
-            r#"Bearer error="invalid_token", error_description="the token has expired""#,
+            r#"DPoP error="invalid_token", error_description="the token has expired", algs="ES256""#,
+        ),
+        (
+            ProofError::BoundTokenAsBearer.into(),
+            401,
+            r#"Bearer error="invalid_token", error_description="the token is bound to a key; send it with the scheme DPoP and a proof", DPoP algs="ES256""#,
         ),
         (
             scope(Scheme::Bearer),
@@ -101,18 +106,31 @@ fn each_refusal_has_its_status_and_its_challenge() {
             "{refusal:?}"
         );
     }
-    for refusal in [Refusal::KeyNotTaken, Refusal::TokenNotTaken(Scheme::Bearer)] {
-        let (status, challenge) = told(&challenger.answer(&refusal));
-        assert!(
-            status == 401 && challenge.starts_with(r#"Bearer error="invalid_token", "#),
-            "{challenge}"
-        );
+    for (refusal, status, beginning, words) in [
+        (Refusal::KeyNotTaken, 401, r#"Bearer error="invalid_token", "#, "send an access token"),
+        (
+            Refusal::TokenNotTaken(Scheme::Bearer),
+            403,
+            r#"Bearer error="insufficient_scope", "#,
+            "this endpoint takes API keys only",
+        ),
+        (
+            Refusal::TokenNotTaken(Scheme::Dpop),
+            403,
+            r#"DPoP error="insufficient_scope", "#,
+            "this endpoint takes API keys only",
+        ),
+        (Refusal::TokenAsKey, 401, r#"Bearer error="invalid_token", "#, "with the scheme Bearer"),
+    ] {
+        let (told_status, challenge) = told(&challenger.answer(&refusal));
+        assert_eq!(told_status, status, "{challenge}");
+        assert!(challenge.starts_with(beginning) && challenge.contains(words), "{challenge}");
     }
 }
 
 #[test]
-fn where_proofs_are_accepted_a_401_says_so() {
-    let challenger = Challenger::new().dpop("ES256 EdDSA");
+fn where_proofs_are_announced_a_401_says_so() {
+    let challenger = Challenger::new("ES256 EdDSA").announcing_dpop();
     let need = Need::scope("a");
     for (refusal, status, challenge) in [
         (Refusal::NothingShown, 401, r#"Bearer, DPoP algs="ES256 EdDSA""#),
@@ -164,7 +182,7 @@ fn where_proofs_are_accepted_a_401_says_so() {
 
 #[test]
 fn a_response_has_the_fields_and_the_body() {
-    let challenger = Challenger::new();
+    let challenger = Challenger::new("ES256");
     let response = challenger
         .answer(&Refusal::Unavailable { retry_after: Duration::from_millis(1500) })
         .into_response();
@@ -186,9 +204,9 @@ fn a_response_has_the_fields_and_the_body() {
 #[test]
 fn a_realm_that_cannot_stand_in_a_header_is_refused() {
     for wrong in ["a\nb", "\u{e9}", "a\tb", "\u{7f}"] {
-        assert_eq!(Challenger::new().realm(wrong).unwrap_err(), RealmError);
+        assert_eq!(Challenger::new("ES256").realm(wrong).unwrap_err().field(), "realm");
     }
-    let challenger = Challenger::new().realm(r#"the "API""#).unwrap();
+    let challenger = Challenger::new("ES256").realm(r#"the "API""#).unwrap();
     assert_eq!(told(&challenger.answer(&Refusal::NothingShown)).1, r#"Bearer realm="the \"API\"""#);
 }
 
@@ -215,6 +233,7 @@ fn refusals(need: &Need) -> Vec<Refusal<'_>> {
     let mut all = vec![
         Refusal::NothingShown,
         Refusal::KeyNotTaken,
+        Refusal::TokenAsKey,
         PresentError::Several.into(),
         Refused::Unlisted.into(),
         ambiguous().into(),
@@ -238,8 +257,8 @@ fn refusals(need: &Need) -> Vec<Refusal<'_>> {
 fn every_description_keeps_to_the_characters_of_the_rfc() {
     let need = Need::scope("a");
     for refusal in refusals(&need) {
-        let answer = Challenger::new().dpop("ES256").answer(&refusal);
-        let Some(body) = answer.body else { continue };
+        let answer = Challenger::new("ES256").announcing_dpop().answer(&refusal);
+        let Some(body) = answer.body() else { continue };
         let body: Value = serde_json::from_str(&body).unwrap();
         let description = body["error_description"].as_str().unwrap();
         // RFC 6750 §3.
@@ -254,15 +273,16 @@ proptest! {
     #[test]
     fn every_challenge_can_be_read_and_says_what_was_meant(
         realm in proptest::option::of("[ -~]{0,20}"),
-        algs in proptest::option::of("[A-Z0-9 ]{0,12}"),
+        algs in "[A-Z0-9 ]{0,12}",
+        is_announced: bool,
         scopes in proptest::collection::vec(any::<String>(), 1..3),
     ) {
-        let mut challenger = Challenger::new();
+        let mut challenger = Challenger::new(&*algs);
         if let Some(realm) = &realm {
             challenger = challenger.realm(realm).unwrap();
         }
-        if let Some(algs) = &algs {
-            challenger = challenger.dpop(algs);
+        if is_announced {
+            challenger = challenger.announcing_dpop();
         }
         // Not even one that no table would take breaks out of its quotes.
         let need = Need::scopes(scopes.clone());
@@ -271,7 +291,7 @@ proptest! {
             let Some(challenge) = &answer.challenge else { continue };
             let challenges = parsed(challenge);
             prop_assert!(challenges.len() <= 2);
-            let body = answer.body.as_ref().map(|body| serde_json::from_str::<Value>(body).unwrap());
+            let body = answer.body().map(|body| serde_json::from_str::<Value>(&body).unwrap());
             for (number, (scheme, params)) in challenges.iter().enumerate() {
                 let param = |name: &str| {
                     let mut found = params.iter().filter(|(known, _)| known == name);
@@ -280,7 +300,7 @@ proptest! {
                     first
                 };
                 prop_assert_eq!(param("realm"), realm.as_deref());
-                prop_assert_eq!(param("algs"), algs.as_deref().filter(|_| scheme == "DPoP"));
+                prop_assert_eq!(param("algs"), Some(&*algs).filter(|_| scheme == "DPoP"));
                 prop_assert!(scheme == "Bearer" || scheme == "DPoP");
                 if number == 0 {
                     let told = |name| body.as_ref().and_then(|body| body[name].as_str());

@@ -1,19 +1,16 @@
-use std::sync::{Arc, LazyLock, Mutex};
+//! Proofs, and what makes one count. What the settings change is in `settings`.
 
-use auth_core::{
-    Algorithm, Authenticator, ClientCredentials, MemoryStore, PublicJwk, Signer, SigningKey, Store,
-};
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use http::{HeaderValue, Response};
-use http_body_util::Full;
+mod client;
+mod settings;
+
+use std::sync::LazyLock;
+
+use auth_core::{PublicJwk, Signer, SigningKey};
+use http::HeaderValue;
 use proptest::prelude::*;
-use rcgen::{KeyPair, PKCS_ED25519, PKCS_RSA_SHA256};
 use serde_json::{Value, json};
-use tower::{Layer, ServiceExt, service_fn};
 
 use super::*;
-use crate::{AuthLayer, BoxError, ServiceTransport};
 
 const NOW: i64 = 1_767_225_600;
 const TOKEN: &str = "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU";
@@ -64,9 +61,22 @@ fn request(proofs: &[&str]) -> Request<()> {
     request
 }
 
+/// A request that is let through: its proof is good, and used up.
+fn used(
+    verifier: &DpopVerifier,
+    presented: &Presented<'_>,
+    bound_to: &Confirmation,
+    request: ProofRequest<'_>,
+    now: i64,
+) -> Result<(), ProofError> {
+    let proof = verifier.check(presented, bound_to, request, now)?;
+    proof.map_or(Ok(()), UnusedProof::use_up)
+}
+
 /// Against a verifier that has seen nothing yet.
 fn checked(proof: &str) -> Result<(), ProofError> {
-    DpopVerifier::new().check(
+    used(
+        &DpopVerifier::new(),
         &Presented::Dpop(TOKEN),
         &bound(&KEY),
         (&request(&[proof])).into(),
@@ -87,7 +97,7 @@ fn a_proof_counts_once_for_its_request() {
     let verifier = DpopVerifier::new();
     let (proof, bound) = (signed(&KEY, &header(), &claims()), bound(&KEY));
     let request = request(&[&proof]);
-    let check = |now| verifier.check(&Presented::Dpop(TOKEN), &bound, (&request).into(), now);
+    let check = |now| used(&verifier, &Presented::Dpop(TOKEN), &bound, (&request).into(), now);
     assert_eq!(check(NOW), Ok(()));
     assert_eq!(check(NOW), Err(ProofError::Replayed));
     assert_eq!(check(NOW + 60), Err(ProofError::Replayed));
@@ -194,7 +204,8 @@ fn the_signature_must_be_by_the_key_that_the_token_is_bound_to() {
     let point = PublicJwk::ec_p256([1; 32], [2; 32]);
     let bound = Confirmation { jkt: Some(point.thumbprint()), ..Confirmation::default() };
     let proof = signed(&KEY, &with(header(), "jwk", Some(json!(point))), &claims());
-    let check = DpopVerifier::new().check(
+    let check = used(
+        &DpopVerifier::new(),
         &Presented::Dpop(TOKEN),
         &bound,
         (&request(&[&proof])).into(),
@@ -208,7 +219,7 @@ fn a_proof_that_fails_is_not_used_up() {
     let verifier = DpopVerifier::new();
     let bound = bound(&KEY);
     let check = |proof: &str| {
-        verifier.check(&Presented::Dpop(TOKEN), &bound, (&request(&[proof])).into(), NOW)
+        used(&verifier, &Presented::Dpop(TOKEN), &bound, (&request(&[proof])).into(), NOW)
     };
     let proof = signed(&KEY, &header(), &claims());
     assert_eq!(
@@ -219,11 +230,23 @@ fn a_proof_that_fails_is_not_used_up() {
 }
 
 #[test]
+fn a_proof_is_used_up_by_the_first_that_is_let_through_and_not_by_a_look_at_it() {
+    let verifier = DpopVerifier::new();
+    let (proof, bound) = (signed(&KEY, &header(), &claims()), bound(&KEY));
+    let request = request(&[&proof]);
+    let check = || verifier.check(&Presented::Dpop(TOKEN), &bound, (&request).into(), NOW);
+    let (one, other) = (check().unwrap().unwrap(), check().unwrap().unwrap());
+    assert_eq!(one.use_up(), Ok(()));
+    assert_eq!(other.use_up(), Err(ProofError::Replayed));
+    assert_eq!(check().unwrap().unwrap().use_up(), Err(ProofError::Replayed));
+}
+
+#[test]
 fn there_must_be_one_field_and_it_must_be_a_jws() {
     let verifier = DpopVerifier::new();
     let bound = bound(&KEY);
     let check = |proofs: &[&str]| {
-        verifier.check(&Presented::Dpop(TOKEN), &bound, (&request(proofs)).into(), NOW)
+        used(&verifier, &Presented::Dpop(TOKEN), &bound, (&request(proofs)).into(), NOW)
     };
     let proof = signed(&KEY, &header(), &claims());
     assert_eq!(check(&[]), Err(ProofError::Missing));
@@ -265,119 +288,9 @@ fn the_scheme_must_be_that_of_the_token() {
         (Presented::Dpop(TOKEN), &bound, Ok(())),
         (Presented::Key("key".into()), &free, Ok(())),
     ] {
-        let check = DpopVerifier::new().check(&presented, bound_to, (&request).into(), NOW);
+        let check = used(&DpopVerifier::new(), &presented, bound_to, (&request).into(), NOW);
         assert_eq!(check, expected, "{presented:?}");
         assert_eq!(DpopVerifier::check_scheme(&presented, bound_to), expected, "{presented:?}");
-    }
-}
-
-#[test]
-fn the_settings_decide_which_proofs_count() {
-    let bound = bound(&KEY);
-    let check = |verifier: &DpopVerifier, htu: &str, age: i64| {
-        let claims = with(with(claims(), "htu", Some(json!(htu))), "iat", Some(json!(NOW - age)));
-        let proof = signed(&KEY, &header(), &claims);
-        verifier.check(&Presented::Dpop(TOKEN), &bound, (&request(&[&proof])).into(), NOW)
-    };
-    let rsa = DpopVerifier::new().algorithms([ProofAlgorithm::Ps256]);
-    assert_eq!(check(&rsa, URL, 0), Err(ProofError::OtherAlgorithm));
-    assert_eq!(
-        (rsa.algs(), DpopVerifier::new().algs()),
-        ("PS256".into(), "ES256 EdDSA PS256 RS256".into())
-    );
-    let narrow = DpopVerifier::new().window(Duration::from_secs(5));
-    assert_eq!(check(&narrow, URL, 6), Err(ProofError::Time));
-    assert_eq!(check(&narrow, URL, 5), Ok(()));
-    let proxied =
-        || DpopVerifier::new().external_origin("https://edge.example:8443".parse().unwrap());
-    assert_eq!(check(&proxied(), "https://edge.example:8443/v2/shipments", 0), Ok(()));
-    assert_eq!(check(&proxied(), URL, 0), Err(ProofError::OtherTarget));
-    let plain = || DpopVerifier::new().plain_http();
-    assert_eq!(check(&plain(), "http://api.example/v2/shipments", 0), Ok(()));
-    assert_eq!(check(&plain(), URL, 0), Err(ProofError::OtherTarget));
-    assert_eq!(check(&DpopVerifier::new().capacity(0), URL, 0), Err(ProofError::TooMany));
-}
-
-#[test]
-fn every_algorithm_of_the_client_is_accepted() {
-    let pem = |algorithm| {
-        let der = STANDARD.encode(KeyPair::generate_for(algorithm).unwrap().serialize_der());
-        let lines: Vec<_> =
-            der.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
-        format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
-    };
-    let rsa = pem(&PKCS_RSA_SHA256);
-    for key in [
-        SigningKey::generate_es256(),
-        SigningKey::from_pem(Algorithm::EdDsa, pem(&PKCS_ED25519)).unwrap(),
-        SigningKey::from_pem(Algorithm::Ps256, &rsa).unwrap(),
-        SigningKey::from_pem(Algorithm::Rs256, &rsa).unwrap(),
-    ] {
-        let header = json!({"typ": "dpop+jwt", "alg": key.algorithm(), "jwk": jwk(&key)});
-        let proof = signed(&key, &header, &claims());
-        let check = |proof: &str| {
-            DpopVerifier::new().check(
-                &Presented::Dpop(TOKEN),
-                &bound(&key),
-                (&request(&[proof])).into(),
-                NOW,
-            )
-        };
-        assert_eq!(check(&proof), Ok(()), "{}", key.algorithm());
-        let other = with(claims(), "jti", Some(json!("2")));
-        let (text, _) = signed(&key, &header, &other)
-            .rsplit_once('.')
-            .map(|(text, _)| (text.to_owned(), ()))
-            .unwrap();
-        let forged = format!("{text}.{}", proof.rsplit_once('.').unwrap().1);
-        assert_eq!(check(&forged), Err(ProofError::Signature), "{}", key.algorithm());
-    }
-}
-
-#[tokio::test]
-async fn what_the_client_sends_is_accepted() {
-    let issuer = service_fn(|_: Request<Full<Bytes>>| async {
-        let body = r#"{"access_token":"abc","token_type":"DPoP","expires_in":86400}"#;
-        Ok::<_, BoxError>(Response::new(Full::<Bytes>::from(body)))
-    });
-    let key = SigningKey::generate_es256();
-    let bound = bound(&key);
-    let credentials = ClientCredentials::new("client", "secret")
-        .token_endpoint("https://issuer.example/oauth/token")
-        .audience("https://api.example")
-        .dpop(key);
-    let client = Authenticator::builder(credentials)
-        .store(Store::new(MemoryStore::new()))
-        .transport(ServiceTransport::new(issuer))
-        .build()
-        .unwrap();
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let kept = seen.clone();
-    let api = service_fn(move |request: Request<Full<Bytes>>| {
-        kept.lock().unwrap().push(request);
-        async { Ok::<_, BoxError>(Response::new(Full::<Bytes>::default())) }
-    });
-    let verifier = DpopVerifier::new().external_origin("https://api.example".parse().unwrap());
-    for url in [
-        "https://api.example/v2/a%C3%A9?x=y",
-        "https://API.example:443/v2/b/",
-        "https://api.example",
-    ] {
-        let request = Request::post(url).body(Full::<Bytes>::default()).unwrap();
-        AuthLayer::new(client.clone()).layer(api.clone()).oneshot(request).await.unwrap();
-        let request = seen.lock().unwrap().pop().unwrap();
-        let presented = Presented::read(request.headers(), request.uri().query()).unwrap();
-        assert!(matches!(presented, Presented::Dpop("abc")));
-        let proof =
-            request.headers()[&DPOP].to_str().unwrap().split('.').nth(1).unwrap().to_owned();
-        let claims: Value =
-            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(proof).unwrap()).unwrap();
-        let now = claims["iat"].as_i64().unwrap();
-        assert_eq!(verifier.check(&presented, &bound, (&request).into(), now), Ok(()), "{url}");
-        assert_eq!(
-            verifier.check(&presented, &bound, (&request).into(), now),
-            Err(ProofError::Replayed)
-        );
     }
 }
 
