@@ -28,6 +28,8 @@ fn vendor() -> AccessBuilder {
         .any_method("/v2/products/{*rest}", Need::scope("products").or_key())
         .route(Method::GET, "/v1/shipments", Need::key())
         .route(Method::HEAD, "/v1/shipments", Need::scope("head"))
+        .any_method("/v2/ports", Need::nothing())
+        .route(Method::GET, "/v2/ports", Need::scope("ports"))
         .any_method("/caf%c3%a9/", Need::scope("coffee"))
         .public(Method::GET, "/health")
 }
@@ -50,6 +52,9 @@ fn a_request_finds_what_its_endpoint_needs() {
         ("OPTIONS", "/v2/products/1", "products"),
         ("BREW", "/v2/products", "products"),
         ("HEAD", "/v2/products/", "products"),
+        // The row of `GET` goes before the one for all others.
+        ("HEAD", "/v2/ports", "ports"),
+        ("OPTIONS", "/v2/ports", "public"),
         ("GET", "/v1/shipments", "key"),
         ("HEAD", "/v1/shipments", "head"),
         ("GET", "/caf%C3%A9", "coffee"),

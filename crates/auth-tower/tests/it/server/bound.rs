@@ -2,9 +2,9 @@
 
 use auth_core::{Authenticator, SigningKey};
 use auth_tower::AuthLayer;
-use auth_tower::server::{DpopVerifier, PeerCertificate};
+use auth_tower::server::{Access, DpopVerifier, Need, PeerCertificate};
 use bytes::Bytes;
-use http::Request;
+use http::{Method, Request};
 use http_body_util::Full;
 use serde_json::json;
 use tower::{Layer, ServiceExt};
@@ -75,6 +75,74 @@ async fn a_proof_counts_once_for_its_own_request_and_no_other() {
     assert_eq!(world.handler.calls(), 1);
     // None of this has done the token any harm.
     assert_eq!(ask(&service, sent(&auth, "GET", SHIPMENTS).await).await.status, 200);
+}
+
+/// What is missing is a scope, and the proof is as good as before.
+#[tokio::test]
+async fn a_request_that_is_refused_for_its_scope_has_not_used_its_proof_up() {
+    let world = World::start().await;
+    let access = |need| Access::builder().route(Method::GET, SHIPMENTS, need).build().unwrap();
+    let dpop = || DpopVerifier::new().external_origin(ORIGIN.parse().unwrap()).capacity(1);
+    let service = |need| world.behind(world.layer().dpop(dpop()).access(access(need)));
+    let refusing = service(Need::scopes(["shipments", "bookings"]));
+    let serving = service(Need::scope("shipments"));
+    let auth = bound(&world);
+    // More of them than could be remembered.
+    for _ in 0..200 {
+        let request = sent(&auth, "GET", SHIPMENTS).await;
+        for _ in 0..2 {
+            let answer = ask(&refusing, request.clone()).await;
+            assert_eq!(answer.status, 403, "{answer:?}");
+            assert!(answer.challenge().starts_with(r#"DPoP error="insufficient_scope""#));
+        }
+    }
+    // A proof that would not do is not told what scope is missing.
+    let mut without = sent(&auth, "GET", SHIPMENTS).await;
+    without.headers_mut().remove("dpop");
+    let answer = ask(&refusing, without).await;
+    assert!(answer.challenge().starts_with(r#"DPoP error="invalid_dpop_proof""#), "{answer:?}");
+    assert!(!answer.challenge().contains("bookings"), "{answer:?}");
+
+    let request = sent(&auth, "GET", SHIPMENTS).await;
+    assert_eq!(ask(&serving, request.clone()).await.status, 200);
+    assert_eq!(ask(&serving, request).await.status, 401);
+    assert_eq!(world.handler.calls(), 1);
+}
+
+#[tokio::test]
+async fn where_nothing_was_set_for_proofs_none_is_announced_and_each_is_checked_all_the_same() {
+    let world = World::start().await;
+    let (service, auth) = (world.guarded(), bound(&world));
+    let bare = ask(&service, request("GET", SHIPMENTS, &[])).await;
+    assert_eq!((bare.status, bare.challenge()), (401, "Bearer"));
+    let invalid = ask(&service, request("GET", SHIPMENTS, &["Bearer opaque"])).await;
+    assert!(!invalid.challenge().contains("DPoP"), "{invalid:?}");
+
+    // The origin is the one in the request.
+    let own = async || {
+        let mut request = sent(&auth, "GET", SHIPMENTS).await;
+        request.headers_mut().insert("host", "api.example".parse().unwrap());
+        request
+    };
+    let mut without = own().await;
+    without.headers_mut().remove("dpop");
+    let answer = ask(&service, without).await;
+    assert_eq!(answer.status, 401);
+    let challenge = answer.challenge();
+    assert!(challenge.starts_with(r#"DPoP error="invalid_dpop_proof""#), "{answer:?}");
+    assert!(challenge.ends_with(r#"algs="ES256 EdDSA PS256 RS256""#), "{answer:?}");
+    // And whose token has to come with a proof learns how.
+    let answer = ask(&service, as_bearer(&auth).await).await;
+    assert!(answer.challenge().starts_with(r#"Bearer error="invalid_token""#), "{answer:?}");
+    assert!(answer.challenge().ends_with(r#"DPoP algs="ES256 EdDSA PS256 RS256""#), "{answer:?}");
+    assert_eq!(world.handler.calls(), 0);
+
+    let good = own().await;
+    assert_eq!(ask(&service, good.clone()).await.status, 200);
+    assert_eq!(ask(&service, good).await.status, 401);
+
+    let bare = ask(&guarded(&world), request("GET", SHIPMENTS, &[])).await;
+    assert_eq!(bare.challenge(), r#"Bearer, DPoP algs="ES256 EdDSA PS256 RS256""#);
 }
 
 /// The token of one, and a proof of the other's: that of a thief with a key of his own.

@@ -7,7 +7,7 @@ use crate::log::Log;
 
 use super::rotation::garbage;
 use super::support::{Handler, OwnKey, ask, request};
-use super::world::{Guarded, KEY, SHIPMENTS, World, fixed};
+use super::world::{Guarded, KEY, SHIPMENTS, World, fixed, posted};
 
 /// Stands in every part of a request, one way or another.
 const CANARY: &str = "canary";
@@ -20,9 +20,11 @@ const NASTY: &str = "\u{1b}[31mcanary\r\nx-evil: canary\"\\, scope=\"canary";
 async fn nothing_of_a_token_a_key_or_a_path_is_in_answers_or_logs() {
     let log = Log::listen();
     let (own, handler) = (OwnKey::new(), Handler::default());
-    let fixed: Guarded = fixed(&own).build().unwrap().layer(handler.clone());
+    let guarded: Guarded = fixed(&own).build().unwrap().layer(handler.clone());
+    let posts: Guarded = fixed(&own).access(posted()).build().unwrap().layer(handler.clone());
     let world = World::start().await;
     let fetched = world.guarded();
+    let fetched_posts = world.behind(world.layer().access(posted()));
     let nasty = |claims| own.token(&claims);
     let mut answers = 0;
     for (path, shown) in [
@@ -52,14 +54,17 @@ async fn nothing_of_a_token_a_key_or_a_path_is_in_answers_or_logs() {
         ("/v2/shipments?access_token=canary", &["Bearer x".to_owned()]),
     ] {
         let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
-        for service in [&fixed, &fetched] {
-            for content_type in ["text/plain", "application/grpc"] {
-                let mut request = request("GET", path, &shown);
+        for (http, grpc) in [(&guarded, &posts), (&fetched, &fetched_posts)] {
+            for (service, method, content_type) in
+                [(http, "GET", "text/plain"), (grpc, "POST", "application/grpc")]
+            {
+                let mut request = request(method, path, &shown);
                 request.headers_mut().insert("content-type", content_type.parse().unwrap());
                 request.headers_mut().insert("dpop", "canary".parse().unwrap());
                 let answer = ask(service, request).await;
                 let text = format!("{answer:?}");
-                assert!(answer.status >= 400 || !answer.field("grpc-status").is_empty(), "{text}");
+                assert_eq!(answer.status >= 400, method == "GET", "{text}");
+                assert_eq!(answer.field("grpc-status").is_empty(), method == "GET", "{text}");
                 for word in [CANARY, "\\u{1b}", "\\x1b", "x-evil"] {
                     assert!(!text.to_lowercase().contains(word), "{word}: {path} {text}");
                 }
@@ -72,9 +77,9 @@ async fn nothing_of_a_token_a_key_or_a_path_is_in_answers_or_logs() {
     // A served one too, with a key that works.
     let good = own.token(&json!({ "scope": "shipments", "sub": NASTY }));
     let (good, key) = (format!("Bearer {good}"), format!("Bearer {KEY}"));
-    assert_eq!(ask(&fixed, request("GET", SHIPMENTS, &[&good])).await.status, 200);
-    assert_eq!(ask(&fixed, request("GET", "/v1/shipments", &[&key])).await.status, 200);
-    assert_eq!(ask(&fixed, request("GET", SHIPMENTS, &[&key])).await.status, 401);
+    assert_eq!(ask(&guarded, request("GET", SHIPMENTS, &[&good])).await.status, 200);
+    assert_eq!(ask(&guarded, request("GET", "/v1/shipments", &[&key])).await.status, 200);
+    assert_eq!(ask(&guarded, request("GET", SHIPMENTS, &[&key])).await.status, 401);
 
     let log = log.text();
     assert!(log.contains("request refused"), "{log}");

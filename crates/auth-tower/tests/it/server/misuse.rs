@@ -9,10 +9,12 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::json;
 use tokio_test::{assert_pending, assert_ready_ok};
+use tower::limit::ConcurrencyLimit;
 use tower::{Layer, Service, ServiceExt};
 use tower_test::mock::{self, Spawn};
 
-use super::support::{OwnKey, get, request};
+use super::rotation::garbage;
+use super::support::{OwnKey, ask, get, request};
 use super::world::{SHIPMENTS, World, fixed};
 
 type Mock = mock::Mock<Request<Full<Bytes>>, Response<Full<Bytes>>>;
@@ -36,7 +38,7 @@ async fn in_time<F: Future>(both: F) -> F::Output {
 
 /// The classic clone bug: the mock panics when one of it is called that was not ready, as a clone never is.
 #[tokio::test]
-async fn the_service_that_was_ready_is_the_one_that_is_called() {
+async fn no_service_is_called_that_was_not_ready_whether_the_request_waits_or_not() {
     let world = World::start().await;
     let token = world.shipments_token().await;
     let (mut service, mut handle) = mocked(&world);
@@ -59,6 +61,71 @@ async fn the_service_that_was_ready_is_the_one_that_is_called() {
     }
     assert_pending!(service.poll_ready());
     assert_eq!(world.fetches.count(), 1);
+}
+
+/// A limit inside, and a request that waits for the issuer's keys while its sender keeps the service.
+#[tokio::test]
+async fn a_request_that_waits_for_keys_holds_up_no_other_one() {
+    let world = World::start().await;
+    let token = world.shipments_token().await;
+    let gate = Gate::new();
+    world.issuer.fault(Place::Keys, When::next(1), Fault::until(&gate));
+    let (mock, mut handle): (Mock, MockHandle) = mock::pair();
+    let layer = world.layer().build().unwrap();
+    let mut service = layer.layer(ConcurrencyLimit::new(mock, 1));
+    let mut other = service.clone();
+    handle.allow(1);
+    let ready = service.ready().await.unwrap();
+    let mut waiting = tokio_test::task::spawn(ready.call(get(SHIPMENTS, &token)));
+    assert_pending!(waiting.poll());
+
+    // The one place is there for another one.
+    let other = assert_ready_ok!(tokio_test::task::spawn(other.ready()).poll());
+    let mut public = tokio_test::task::spawn(other.call(request("GET", "/health", &[])));
+    assert_pending!(public.poll());
+    let (_, send) = handle.next_request().await.expect("a request");
+    handle.allow(1);
+
+    // The keys come, and now it waits for the place.
+    gate.open();
+    let unlimited = layer.layer(world.handler.clone());
+    assert_eq!(ask(&unlimited, get(SHIPMENTS, &token)).await.status, 200);
+    for _ in 0..3 {
+        assert_pending!(waiting.poll());
+    }
+    let mut none = tokio_test::task::spawn(handle.next_request());
+    assert_pending!(none.poll());
+    drop(none);
+    send.send_response(Response::new(Full::from("fine")));
+    assert_eq!(public.await.unwrap().status(), 200);
+    let (response, ()) = in_time(async { tokio::join!(waiting, serve(&mut handle)) }).await;
+    assert_eq!((response.unwrap().status().as_u16(), world.fetches.count()), (200, 1));
+}
+
+/// A refusal that comes after a wait takes no place either.
+#[tokio::test]
+async fn a_request_that_is_refused_after_it_has_waited_asks_for_no_place() {
+    let world = World::start().await;
+    let (mut service, mut handle) = mocked(&world);
+    handle.allow(1);
+    let call = service.ready().await.unwrap().call(get(SHIPMENTS, &garbage("x")));
+    // From here on the inner service is never ready.
+    handle.allow(0);
+    assert_eq!(in_time(call).await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(world.fetches.count(), 1);
+}
+
+/// The inner service fails while a request waits for it.
+#[tokio::test]
+async fn an_inner_service_that_fails_after_the_wait_is_the_answers_error() {
+    let world = World::start().await;
+    let token = world.shipments_token().await;
+    let (mut service, mut handle) = mocked(&world);
+    handle.allow(1);
+    let call = service.ready().await.unwrap().call(get(SHIPMENTS, &token));
+    handle.send_error("the service is gone");
+    let error = in_time(call).await.unwrap_err();
+    assert!(error.to_string().contains("the service is gone"), "{error}");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod misuse;
 mod outages;
 mod paths;
 mod rotation;
+mod settings;
 mod shown;
 mod stacks;
 mod support;

@@ -24,7 +24,7 @@ async fn every_way_to_show_a_credential_has_its_answer_and_no_refusal_reaches_th
     let as_key = format!("Token token=\"{token}\"");
     let (key, own) = (format!("Bearer {KEY}"), format!("Token token=\"{KEY}\""));
     let (b, t) = (bearer.as_str(), own.as_str());
-    let bare = "Bearer, DPoP algs=";
+    let bare = "Bearer";
     for (method, path, shown, status, challenge) in [
         // Tokens where they go.
         ("GET", SHIPMENTS, &[b][..], 200, ""),
@@ -45,10 +45,12 @@ async fn every_way_to_show_a_credential_has_its_answer_and_no_refusal_reaches_th
         ("GET", "/v1/shipments", &["Bearer other-key"], 401, INVALID),
         ("GET", "/v1/shipments", &["Token token=\"other-key\""], 401, INVALID),
         ("GET", "/v2/bookings", &["Token token=\"other-key\""], 401, INVALID),
-        // Tokens where only keys go, or in the place of one.
-        ("GET", "/v1/shipments", &[b], 401, INVALID),
+        // Tokens where only keys go, which no other token would open, or in the place of one.
+        ("GET", "/v1/shipments", &[b], 403, NO_SCOPE),
+        ("GET", "/v1/shipments", &[&as_key], 403, NO_SCOPE),
+        ("GET", "/v1/shipments", &[&as_dpop], 403, "DPoP error=\"insufficient_scope\""),
+        ("GET", SHIPMENTS, &[&as_key], 401, INVALID),
         ("GET", "/v2/bookings", &[&as_key], 401, INVALID),
-        ("GET", "/v1/shipments", &[&as_dpop], 401, "DPoP error=\"invalid_token\""),
         // A token that is bound to nothing.
         ("GET", SHIPMENTS, &[&as_dpop], 401, "DPoP error=\"invalid_token\""),
         // Nothing, or nothing that is known.
@@ -61,6 +63,9 @@ async fn every_way_to_show_a_credential_has_its_answer_and_no_refusal_reaches_th
         // Two, the same ones too.
         ("GET", SHIPMENTS, &[b, b], 400, "Bearer error=\"invalid_request\""),
         ("GET", SHIPMENTS, &[b, t], 400, "Bearer error=\"invalid_request\""),
+        ("GET", SHIPMENTS, &[&format!("{b}, {b}")], 400, "Bearer error=\"invalid_request\""),
+        ("GET", SHIPMENTS, &[&format!("{b},{t}")], 400, "Bearer error=\"invalid_request\""),
+        ("GET", "/v1/shipments", &[&format!("{t}, {b}")], 400, "Bearer error=\"invalid_request\""),
         ("GET", "/v2/shipments?access_token=x", &[b], 400, "Bearer error=\"invalid_request\""),
         ("GET", "/v2/shipments?access_token=x", &[], 401, bare),
         // What the table does not name, whatever is shown.
@@ -78,6 +83,8 @@ async fn every_way_to_show_a_credential_has_its_answer_and_no_refusal_reaches_th
         assert_eq!(answer.status, status, "{what}");
         let said = beginning(answer.challenge());
         assert!(said.starts_with(challenge) && said.is_empty() == challenge.is_empty(), "{what}");
+        // A bare one has nothing after it.
+        assert!(challenge != bare || answer.challenge() == bare, "{what}");
         assert_eq!(world.handler.calls() - before, usize::from(status == 200), "{what}");
         if status == 200 {
             assert_eq!(answer.body, "served");
@@ -137,6 +144,26 @@ async fn a_scope_that_is_missing_is_named_and_nothing_shown_is_told_of_no_error(
     }
     let answer = ask(&service, request("GET", SHIPMENTS, &[])).await;
     assert!(!answer.challenge().contains("error") && answer.body.is_empty(), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_credential_in_the_place_of_the_other_one_is_told_what_goes_there() {
+    let world = World::start().await;
+    let service = world.guarded();
+    let token = world.shipments_token().await;
+    for (path, shown, words) in [
+        ("/v1/shipments", format!("Bearer {token}"), "this endpoint takes API keys only"),
+        ("/v1/shipments", format!("Token token={token}"), "this endpoint takes API keys only"),
+        (SHIPMENTS, format!("Token token={token}"), "the scheme Token is for API keys"),
+        ("/v2/bookings", format!("Token token={token}"), "an access token with the scheme Bearer"),
+        (SHIPMENTS, format!("Bearer {KEY}"), "send an access token"),
+    ] {
+        let answer = ask(&service, request("GET", path, &[&shown])).await;
+        assert!(answer.challenge().contains(words), "{path}: {answer:?}");
+        assert!(answer.body.contains(words), "{path}: {answer:?}");
+    }
+    // None of it has to wait for the issuer's keys, or asks for them.
+    assert_eq!((world.fetches.count(), world.handler.calls()), (0, 0));
 }
 
 #[tokio::test]

@@ -38,6 +38,16 @@ pub(super) fn access() -> Access {
         .unwrap()
 }
 
+/// Some of it for gRPC, whose calls are all posted.
+pub(super) fn posted() -> Access {
+    Access::builder()
+        .route(Method::POST, SHIPMENTS, Need::scope("shipments"))
+        .route(Method::POST, "/v2/bookings", Need::scope("bookings").or_key())
+        .route(Method::POST, "/v1/shipments", Need::key())
+        .build()
+        .unwrap()
+}
+
 /// An issuer, and everything that a server of its tokens needs.
 pub(super) struct World {
     pub(super) issuer: Issuer,
