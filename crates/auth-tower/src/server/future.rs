@@ -94,10 +94,7 @@ where
                     let response = response.take().expect("polled after it was ready");
                     return Poll::Ready(Ok(response.map(ResponseBody::refusal)));
                 }
-                StateProjection::Waiting { waiting } => match ready!(waiting.poll(cx))? {
-                    Ok(future) => State::Inner { future },
-                    Err(response) => State::Refused { response: Some(response) },
-                },
+                StateProjection::Waiting { waiting } => ready!(waiting.poll(cx))?,
             };
             this.state.set(next);
         }
@@ -108,20 +105,20 @@ impl<S, B> Waiting<S, B>
 where
     S: Service<Request<B>>,
 {
-    /// The inner service's future, or a refusal. A request that is refused never asks the inner service whether it is ready.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Result<S::Future, Refusal>, S::Error>> {
+    /// What comes of it. A request that is refused never asks the inner service whether it is ready.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<State<S, B>, S::Error>> {
         const SENT: &str = "this state is left when the request is sent";
         if let Some(verification) = &mut self.verification {
             let verified = ready!(verification.as_mut().poll(cx));
             self.verification = None;
             let request = self.request.as_mut().expect(SENT);
             if let Err(response) = self.guard.admit_verified(request, verified) {
-                return Poll::Ready(Ok(Err(response)));
+                return Poll::Ready(Ok(State::Refused { response: Some(response) }));
             }
         }
         ready!(self.service.poll_ready(cx))?;
         let request = self.request.take().expect(SENT);
-        Poll::Ready(Ok(Ok(self.service.call(request))))
+        Poll::Ready(Ok(State::Inner { future: self.service.call(request) }))
     }
 }
 

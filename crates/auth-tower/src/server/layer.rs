@@ -19,6 +19,9 @@ use super::key_ring::KeyRing;
 use super::service::RequireToken;
 use super::verifier::{Verifier, VerifierSettings};
 
+/// More is a slip: what has to be there for remembered tokens before the first one comes is allocated when the layer is built.
+const MOST_REMEMBERED: usize = 1 << 24;
+
 /// A [`Layer`] for servers: lets requests through that show a token, or a legacy key, for what they ask.
 ///
 /// ```
@@ -86,9 +89,6 @@ impl fmt::Debug for RequireTokenLayer {
         f.debug_struct("RequireTokenLayer").field("guard", &self.guard).finish()
     }
 }
-
-/// More is a slip: what has to be there for them before the first one comes is allocated when the layer is built.
-const MOST_REMEMBERED: usize = 1 << 24;
 
 /// Settings of a [`RequireTokenLayer`].
 ///
