@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use auth_core::{Apart, Timestamp};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::Number;
 
 use super::error::Invalid;
@@ -72,10 +72,40 @@ struct Registered {
     scp: Texts,
     #[serde(default)]
     permissions: Texts,
+    #[serde(default, deserialize_with = "is_there")]
     cnf: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
+/// `null` is a confirmation as well, of an unknown form, and not the lack of one.
+fn is_there<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
+}
+
 impl Claims {
+    /// Claims that nobody has verified, from their JSON: for the tests of a handler that takes claims from its request.
+    ///
+    /// ```
+    /// use auth_tower::server::Claims;
+    ///
+    /// fn greet(claims: &Claims) -> String {
+    ///     format!("hello, {}", claims.client_id().unwrap_or("somebody"))
+    /// }
+    ///
+    /// let claims = Claims::unverified(r#"{ "client_id": "reports", "exp": 1767225600 }"#)?;
+    /// assert_eq!(greet(&claims), "hello, reports");
+    /// # Ok::<_, serde_json::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Where those of a token would be malformed: what is no object, has no `exp`, or has a registered claim of another type.
+    pub fn unverified(json: &str) -> Result<Self, serde_json::Error> {
+        Self::parse(json.as_bytes().to_vec())
+            .map_err(|invalid| serde::de::Error::custom(invalid.description()))
+    }
+
     /// Reads the payload of a token; checks their form and nothing else.
     pub(crate) fn parse(text: Vec<u8>) -> Result<Self, Invalid> {
         const MALFORMED: Invalid = Invalid::malformed("the claims of the token are malformed");
@@ -302,6 +332,7 @@ mod tests {
             r#"{"exp":1,"aud":{"a":1}}"#,
             r#"{"exp":1,"aud":["a",1]}"#,
             r#"{"exp":1,"cnf":"x"}"#,
+            r#"{"exp":1,"cnf":null}"#,
             r#"{"exp":1,"cnf":{"jkt":5}}"#,
             r#"{"exp":1,"exp":2}"#,
             r#"{"exp":1,"iss":"a","iss":"b"}"#,

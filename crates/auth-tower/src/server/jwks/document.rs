@@ -38,10 +38,12 @@ pub(super) fn request(uri: &Uri) -> Request<Bytes> {
 
 /// The keys in an answer and how long they are fresh, or what is wrong with it.
 ///
-/// A set without a key that can be used is an accident at the issuer's: taken at its word it would end every token.
+/// A set without a key that can be used may be an accident at the issuer's, and taken at its word it would end every token. It
+/// counts as no answer, and ends them when the keys at hand do.
 pub(super) fn read(
     answer: &Response<Bytes>,
     fresh_for: Duration,
+    fresh_at_most: Duration,
 ) -> Result<(Vec<Key>, Duration), &'static str> {
     if answer.status() != StatusCode::OK {
         return Err("the answer is no 200");
@@ -53,14 +55,13 @@ pub(super) fn read(
     if keys.is_empty() {
         return Err("the key set has no key that can be used");
     }
-    Ok((keys, lifetime(answer.headers()).unwrap_or(fresh_for)))
+    let lifetime = lifetime(answer.headers()).unwrap_or(fresh_for);
+    Ok((keys, lifetime.min(fresh_at_most)))
 }
 
-/// `Cache-Control: max-age` (RFC 9111 §5.2.2.1) within bounds: at least a minute, whatever the issuer says, and at most a day, so
-/// that a key which has left the set is gone by then.
+/// `Cache-Control: max-age` (RFC 9111 §5.2.2.1), but at least a minute, whatever the issuer says.
 fn lifetime(headers: &HeaderMap) -> Option<Duration> {
     const LEAST: Duration = Duration::from_secs(60);
-    const MOST: Duration = Duration::from_secs(24 * 60 * 60);
 
     let lines = headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
     let mut max_age = None;
@@ -79,7 +80,7 @@ fn lifetime(headers: &HeaderMap) -> Option<Duration> {
             _ => {}
         }
     }
-    max_age.map(|max_age| max_age.clamp(LEAST, MOST))
+    max_age.map(|max_age| max_age.max(LEAST))
 }
 
 #[cfg(test)]
@@ -112,11 +113,14 @@ mod tests {
         for (status, body) in
             [(200, "<html>"), (200, r#"{"keys":[]}"#), (200, oct), (200, &long), (302, oct)]
         {
-            assert!(read(&answer(status, body.to_owned()), Duration::ZERO).is_err(), "{body:.40}");
+            assert!(
+                read(&answer(status, body.to_owned()), Duration::ZERO, Duration::MAX).is_err(),
+                "{body:.40}"
+            );
         }
         let key = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
-        assert!(read(&answer(200, key), Duration::ZERO).is_ok());
-        assert!(read(&answer(500, key), Duration::ZERO).is_err());
+        assert!(read(&answer(200, key), Duration::ZERO, Duration::MAX).is_ok());
+        assert!(read(&answer(500, key), Duration::ZERO, Duration::MAX).is_err());
     }
 
     #[test]
@@ -132,7 +136,7 @@ mod tests {
             ("public, Max-Age=\"120\"", 120),
             ("max-age=1", 60),
             ("max-age=x", 60),
-            ("max-age=99999999999999999999999", 86_400),
+            ("max-age=99999999999999999999999", u64::MAX),
             ("max-age=300, max-age=600", 300),
             ("max-age=300, no-cache", 60),
         ] {
@@ -140,12 +144,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_the_issuer_says_of_its_keys_age_is_capped() {
+        let key = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+        let mut answer = answer(200, key);
+        answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("max-age=999999"));
+        let (hour, day) = (Duration::from_secs(3600), Duration::from_secs(86_400));
+        assert_eq!(read(&answer, hour, day).unwrap().1, day);
+        assert_eq!(read(&answer, hour, hour / 4).unwrap().1, hour / 4);
+        answer.headers_mut().clear();
+        assert_eq!(read(&answer, hour, day).unwrap().1, hour);
+    }
+
     proptest! {
         #[test]
         fn no_answer_panics(body in "\\PC*", cache in "[ -~]*") {
             let mut answer = answer(200, body);
             answer.headers_mut().insert(CACHE_CONTROL, cache.parse().unwrap());
-            let _ = read(&answer, Duration::ZERO);
+            let _ = read(&answer, Duration::ZERO, Duration::MAX);
             let _ = lifetime(answer.headers());
         }
     }

@@ -9,10 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_core::{Clock, Transport};
-use jsonwebtoken::jwk::JwkSet;
 
 use self::source::Remote;
-pub(crate) use self::source::Source;
+pub(crate) use self::source::{Others, Source};
 use super::error::ConfigError;
 use super::keys;
 
@@ -23,14 +22,17 @@ use super::keys;
 /// # From a URL
 ///
 /// The set is fetched when the first token comes, and kept. When it is old it is fetched anew in the background, while requests go
-/// on with the keys at hand; they do so for as long as the endpoint is down. A token that names an unknown key has the set fetched at once,
-/// since issuers rotate their keys; but never more often than once in an interval, however many such tokens come and however many
+/// on with the keys at hand; while the endpoint is down they do so for a day. If nobody has come for so long that the set is twice as old as it should be, the
+/// next ones wait for that fetch. A token that names an unknown key has the set fetched at once, since issuers rotate their keys, and so has
+/// one whose key did not make its signature; but never more often than once in an interval, however many such tokens come and however many
 /// wait. A key that has left the set opens nothing any more.
+///
+/// Fetches are tasks of the tokio runtime that the request is served on, which must have its timers enabled.
 ///
 /// # Defaults
 ///
-/// Fresh for 10 minutes, or as `Cache-Control: max-age` says, within 1 minute and 24 hours; one fetch in 10 seconds, after failures less and
-/// less up to one a minute; 5 seconds for the answer; https only.
+/// Fresh for 10 minutes, or as `Cache-Control: max-age` says, within 1 minute and 24 hours; used for 24 hours more while no other can be had; one fetch in
+/// 10 seconds, after failures less and less up to one a minute; 5 seconds for the answer; https only.
 #[derive(Clone)]
 pub struct Jwks(Place);
 
@@ -48,17 +50,15 @@ struct Url {
     fresh_for: Duration,
     fetch_interval: Duration,
     timeout: Duration,
+    fresh_at_most: Duration,
+    stale_for: Duration,
     insecure_loopback: bool,
 }
 
-impl Jwks {
-    /// These keys and no others.
-    pub fn fixed(set: &JwkSet) -> Self {
-        // An empty text is no key set, which is found when it is used.
-        Self(Place::Text(serde_json::to_vec(set).unwrap_or_default()))
-    }
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-    /// The keys in a JSON text, and no others.
+impl Jwks {
+    /// The keys in the JSON text of a set (RFC 7517 §5), and no others.
     pub fn from_json(text: &str) -> Self {
         Self(Place::Text(text.as_bytes().to_vec()))
     }
@@ -71,6 +71,8 @@ impl Jwks {
             fresh_for: Duration::from_secs(10 * 60),
             fetch_interval: Duration::from_secs(10),
             timeout: Duration::from_secs(5),
+            fresh_at_most: DAY,
+            stale_for: DAY,
             insecure_loopback: false,
         }))
     }
@@ -79,6 +81,20 @@ impl Jwks {
     #[must_use]
     pub fn fresh_for(self, lifetime: Duration) -> Self {
         self.with(|url| url.fresh_for = lifetime)
+    }
+
+    /// How long a set counts as fresh at most, whatever its answer says: so long a key that was stolen, and has left the set,
+    /// can be used here. No matter for keys that are not fetched.
+    #[must_use]
+    pub fn fresh_at_most(self, lifetime: Duration) -> Self {
+        self.with(|url| url.fresh_at_most = lifetime)
+    }
+
+    /// How long a set is used after it got old, while no other can be had: the endpoint is down, or has no key that can be used.
+    /// After that every token is answered with 503. No matter for keys that are not fetched.
+    #[must_use]
+    pub fn stale_for(self, time: Duration) -> Self {
+        self.with(|url| url.stale_for = time)
     }
 
     /// How far apart fetches are at least. No matter for keys that are not fetched.
@@ -132,6 +148,8 @@ impl Jwks {
                     fresh_for: url.fresh_for,
                     interval: url.fetch_interval,
                     timeout: url.timeout,
+                    fresh_at_most: url.fresh_at_most,
+                    stale_for: url.stale_for,
                 }))
             }
         }
@@ -148,6 +166,8 @@ impl fmt::Debug for Jwks {
                 .field("fresh_for", &url.fresh_for)
                 .field("fetch_interval", &url.fetch_interval)
                 .field("timeout", &url.timeout)
+                .field("fresh_at_most", &url.fresh_at_most)
+                .field("stale_for", &url.stale_for)
                 .finish_non_exhaustive(),
         }
     }

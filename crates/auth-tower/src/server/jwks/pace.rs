@@ -5,15 +5,22 @@ use std::time::Duration;
 /// The longest pause after failures, unless the interval itself is longer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// Keys that have been old for less than this were looked after, in milliseconds: between two requests nothing is fetched.
+const LEAST_IDLE: u64 = 60_000;
+
 /// What has been asked, and what may be. Times are milliseconds of the boot clock.
 #[derive(Debug)]
 pub(super) struct Pace {
     interval: u64,
     /// After this long a flight has been lost with its runtime, and another may begin.
     lost_after: u64,
+    /// So long the keys are used after they got old, while no others can be had.
+    stale_for: u64,
     /// Before this nothing is asked.
     next: u64,
     fresh_until: u64,
+    /// How long the last keys were fresh.
+    lifetime: u64,
     failures: u32,
     flying_since: Option<u64>,
     /// The number of the last flight.
@@ -32,14 +39,16 @@ pub(super) enum Asked {
 }
 
 impl Pace {
-    pub(super) fn new(interval: Duration, deadline: Duration) -> Self {
+    pub(super) fn new(interval: Duration, deadline: Duration, stale_for: Duration) -> Self {
         let interval = millis(interval);
         let lost_after = millis(deadline).saturating_mul(2).max(interval);
         Self {
             interval,
             lost_after,
+            stale_for: millis(stale_for),
             next: 0,
             fresh_until: 0,
+            lifetime: 0,
             failures: 0,
             flying_since: None,
             epoch: 0,
@@ -65,9 +74,31 @@ impl Pace {
         self.flying_since.is_some() || now >= self.next
     }
 
-    /// Whether the last flight that has landed brought nothing, or one is late.
+    /// From when on no request is judged by the keys at hand before others were asked for.
+    ///
+    /// While the endpoint fails that is the end of them. Otherwise nobody has come for so long that nobody has asked.
+    pub(super) fn wait_at(&self) -> u64 {
+        let ends = self.ends_at();
+        match self.failures {
+            // Where there have never been any, there are none to be old.
+            _ if self.fresh_until == 0 => u64::MAX,
+            0 => ends.min(self.fresh_until.saturating_add(self.lifetime.max(LEAST_IDLE))),
+            _ => ends,
+        }
+    }
+
+    /// Whether the keys are too old to be used at all.
+    pub(super) fn is_over(&self, now: u64) -> bool {
+        now >= self.ends_at()
+    }
+
+    fn ends_at(&self) -> u64 {
+        self.fresh_until.saturating_add(self.stale_for)
+    }
+
+    /// Whether the last flight that has landed brought nothing.
     pub(super) fn is_failing(&self) -> bool {
-        self.failures > 0 || self.flying_since.is_some()
+        self.failures > 0
     }
 
     /// Whether the keys are old, and something may be done about it.
@@ -93,7 +124,8 @@ impl Pace {
         match lifetime {
             Some(lifetime) => {
                 self.failures = 0;
-                self.fresh_until = now.saturating_add(millis(lifetime));
+                self.lifetime = millis(lifetime);
+                self.fresh_until = now.saturating_add(self.lifetime);
             }
             None => {
                 let doublings = self.failures.min(16);
@@ -124,7 +156,7 @@ mod tests {
     use super::*;
 
     fn pace() -> Pace {
-        Pace::new(Duration::from_secs(10), Duration::from_secs(5))
+        Pace::new(Duration::from_secs(10), Duration::from_secs(5), Duration::from_secs(3600))
     }
 
     #[test]
@@ -171,6 +203,22 @@ mod tests {
         assert!(!pace.landed(2, 10_003, Some(Duration::ZERO)));
     }
 
+    #[test]
+    fn keys_that_nobody_has_looked_after_are_not_used_before_others_were_asked_for() {
+        let mut pace = pace();
+        assert_eq!(pace.ask(0), Asked::Fly(1));
+        assert!(pace.landed(1, 0, Some(Duration::from_secs(600))));
+        assert_eq!(pace.wait_at(), 1_200_000, "twice their time");
+        assert_eq!(pace.ask(2_000_000), Asked::Fly(2));
+        assert!(pace.landed(2, 2_000_000, None));
+        // That was tried, and they are what there is, until they end.
+        assert_eq!(pace.wait_at(), 600_000 + 3_600_000);
+        assert!(!pace.is_over(4_199_999) && pace.is_over(4_200_000));
+        assert_eq!(pace.ask(4_200_000), Asked::Fly(3));
+        assert!(pace.landed(3, 4_200_000, Some(Duration::ZERO)));
+        assert_eq!(pace.wait_at(), 4_260_000, "a minute at least");
+    }
+
     proptest! {
         #[test]
         fn no_two_flights_begin_within_one_interval(
@@ -196,11 +244,13 @@ mod tests {
 
         #[test]
         fn no_time_overflows(now in any::<u64>(), interval in any::<u64>(), lifetime in any::<u64>()) {
-            let mut pace = Pace::new(Duration::from_secs(interval), Duration::from_secs(lifetime));
+            let (interval, lifetime) = (Duration::from_secs(interval), Duration::from_secs(lifetime));
+            let mut pace = Pace::new(interval, lifetime, lifetime);
             for well in [true, false, true] {
                 if let Asked::Fly(epoch) = pace.ask(now) {
-                    pace.landed(epoch, now, well.then_some(Duration::from_secs(lifetime)));
+                    pace.landed(epoch, now, well.then_some(lifetime));
                 }
+                let _ = pace.wait_at();
                 let _ = (pace.look_at(), pace.retry_after(now), pace.allows(now));
             }
         }

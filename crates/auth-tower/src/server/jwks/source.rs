@@ -1,12 +1,12 @@
 //! The keys as they are now, and the one flight that brings others.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwapOption, Guard};
-use auth_core::{Clock, Now, Transport, TransportError};
+use auth_core::{Clock, Now, Timestamp, Transport, TransportError};
 use http::Uri;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -24,6 +24,10 @@ struct Shared {
     published: ArcSwapOption<KeySet>,
     /// When the keys are to be looked after, by the boot clock: a hint, which guards no other memory.
     look_at: AtomicU64,
+    /// From when on they are not used before others were asked for; likewise.
+    wait_at: AtomicU64,
+    /// When those were asked for that were fetched last, in milliseconds since the Unix epoch; likewise.
+    as_of: AtomicI64,
     state: Mutex<Pace>,
     /// The last flight that has ended; the keys that it brought are published before.
     landed: watch::Sender<u64>,
@@ -38,19 +42,41 @@ pub(super) struct Remote {
     pub(super) fresh_for: Duration,
     pub(super) interval: Duration,
     pub(super) timeout: Duration,
+    pub(super) fresh_at_most: Duration,
+    pub(super) stale_for: Duration,
+}
+
+/// What a flight has brought.
+struct Brought {
+    keys: Vec<Key>,
+    lifetime: Duration,
+    /// When it began.
+    as_of: Timestamp,
+}
+
+/// What became of a wish for other keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Others {
+    /// There are others.
+    New,
+    /// The issuer has none but these.
+    Same,
+    /// There may be some: it was too early to ask, or there was no answer.
+    Unknown,
 }
 
 impl Source {
     pub(super) fn fixed(keys: Vec<Key>) -> Self {
         Self::new(
             Some(Arc::new(KeySet::first(keys))),
-            Pace::new(Duration::MAX, Duration::MAX),
+            Pace::new(Duration::MAX, Duration::MAX, Duration::MAX),
             None,
         )
     }
 
     pub(super) fn remote(remote: Remote) -> Self {
-        Self::new(None, Pace::new(remote.interval, remote.timeout), Some(remote))
+        let pace = Pace::new(remote.interval, remote.timeout, remote.stale_for);
+        Self::new(None, pace, Some(remote))
     }
 
     fn new(keys: Option<Arc<KeySet>>, pace: Pace, remote: Option<Remote>) -> Self {
@@ -58,6 +84,9 @@ impl Source {
         Self(Arc::new(Shared {
             published: ArcSwapOption::new(keys),
             look_at: AtomicU64::new(look_at),
+            // Without any keys there are none to be old.
+            wait_at: AtomicU64::new(u64::MAX),
+            as_of: AtomicI64::new(i64::MIN),
             state: Mutex::new(pace),
             landed: watch::Sender::new(0),
             remote,
@@ -67,6 +96,11 @@ impl Source {
     /// The keys, if there have ever been any. No lock.
     pub(crate) fn current(&self) -> Guard<Option<Arc<KeySet>>> {
         self.0.published.load()
+    }
+
+    /// Which keys these are; 0 for none.
+    pub(crate) fn generation(&self) -> u64 {
+        self.0.generation()
     }
 
     /// Has the keys fetched in the background if they are old. No lock while they are not.
@@ -97,29 +131,40 @@ impl Source {
         self.0.generation() != seen || (self.0.remote.is_some() && pace.allows(now.boot.millis))
     }
 
-    /// Whether the last wish for other keys was not granted: there may be some, and nobody can tell.
-    pub(crate) fn is_in_doubt(&self) -> bool {
-        self.0.pace().is_failing()
+    /// Whether a key that was published at `time` may be missing among those at hand: they were fetched before.
+    pub(crate) fn may_lack(&self, time: Timestamp) -> bool {
+        self.0.remote.is_some() && time.as_millis() > self.0.as_of.load(Ordering::Relaxed)
     }
 
-    /// Waits for the flight under way, or for a new one if it is time for that. Whether there are other keys than those of
-    /// generation `seen` (0 for none).
+    /// Whether other keys are to be [asked](Self::others) for before those at hand are used. No lock.
+    #[inline]
+    pub(crate) fn is_stale(&self, now: Now) -> bool {
+        now.boot.millis >= self.0.wait_at.load(Ordering::Relaxed)
+    }
+
+    /// Whether the keys at hand are too old to be used at all.
+    pub(crate) fn is_over(&self, now: Now) -> bool {
+        self.0.remote.is_some() && self.0.pace().is_over(now.boot.millis)
+    }
+
+    /// Waits for the flight under way, or for a new one if it is time for that, and says whether there are other keys than those
+    /// of generation `seen` (0 for none).
     ///
     /// The flight is a task of its own, which goes on when the caller does not.
-    pub(crate) async fn others(&self, seen: u64, now: Now) -> bool {
-        let Some(remote) = &self.0.remote else { return false };
+    pub(crate) async fn others(&self, seen: u64, now: Now) -> Others {
+        let Some(remote) = &self.0.remote else { return Others::Same };
         // Before the question, so that no landing is missed.
         let mut landed = self.0.landed.subscribe();
         let asked = {
             let mut pace = self.0.pace();
             if self.0.generation() != seen {
                 // Another request has brought them in the meantime.
-                return true;
+                return Others::New;
             }
             self.0.ask(&mut pace, now)
         };
         let epoch = match asked {
-            Asked::Paced(_) => return false,
+            Asked::Paced(_) => return Others::Unknown,
             Asked::Join(epoch) => epoch,
             Asked::Fly(epoch) => {
                 self.fly(epoch, now);
@@ -127,9 +172,14 @@ impl Source {
             }
         };
         let flight = landed.wait_for(|last| *last >= epoch);
-        // Whatever became of it: what counts is what is there.
-        let _ = tokio::time::timeout(remote.timeout, flight).await;
-        self.0.generation() != seen
+        let has_landed = tokio::time::timeout(remote.timeout, flight).await.is_ok();
+        if self.0.generation() != seen {
+            return Others::New;
+        }
+        match has_landed && !self.0.pace().is_failing() {
+            true => Others::Same,
+            false => Others::Unknown,
+        }
     }
 
     /// When it makes sense to come again.
@@ -138,8 +188,7 @@ impl Source {
     }
 
     fn fly(&self, epoch: u64, now: Now) {
-        let ticket =
-            Ticket { shared: self.0.clone(), epoch, begun: now.boot.millis, landed: false };
+        let ticket = Ticket { shared: self.0.clone(), epoch, begun: now, landed: false };
         match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(ticket.fly())),
             // Dropped, so the flight has failed.
@@ -160,18 +209,25 @@ impl Shared {
 
     fn ask(&self, pace: &mut Pace, now: Now) -> Asked {
         let asked = pace.ask(now.boot.millis);
-        self.look_at.store(pace.look_at(), Ordering::Relaxed);
+        self.note(pace);
         asked
     }
 
-    fn land(&self, epoch: u64, now: u64, brought: Option<(Vec<Key>, Duration)>) {
+    /// Lets those know who ask without the lock.
+    fn note(&self, pace: &Pace) {
+        self.look_at.store(pace.look_at(), Ordering::Relaxed);
+        self.wait_at.store(pace.wait_at(), Ordering::Relaxed);
+    }
+
+    fn land(&self, epoch: u64, now: u64, brought: Option<Brought>) {
         {
             let mut pace = self.pace();
-            let lifetime = brought.as_ref().map(|(_, lifetime)| *lifetime);
+            let lifetime = brought.as_ref().map(|brought| brought.lifetime);
             if pace.landed(epoch, now, lifetime) {
-                self.look_at.store(pace.look_at(), Ordering::Relaxed);
-                if let Some((keys, _)) = brought {
-                    self.publish(keys);
+                self.note(&pace);
+                if let Some(brought) = brought {
+                    self.as_of.store(brought.as_of.as_millis(), Ordering::Relaxed);
+                    self.publish(brought.keys);
                 }
             }
         }
@@ -206,7 +262,7 @@ fn words(error: &TransportError) -> &'static str {
 struct Ticket {
     shared: Arc<Shared>,
     epoch: u64,
-    begun: u64,
+    begun: Now,
     landed: bool,
 }
 
@@ -215,7 +271,7 @@ impl Ticket {
         let Some(remote) = &self.shared.remote else { return };
         let send = remote.transport.send(document::request(&remote.uri), remote.timeout);
         let brought = match tokio::time::timeout(remote.timeout, send).await {
-            Ok(Ok(answer)) => document::read(&answer, remote.fresh_for),
+            Ok(Ok(answer)) => document::read(&answer, remote.fresh_for, remote.fresh_at_most),
             Ok(Err(error)) => Err(words(&error)),
             Err(_) => Err(NOT_IN_TIME),
         };
@@ -224,7 +280,9 @@ impl Ticket {
         }
         let now = remote.clock.now().boot.millis;
         self.landed = true;
-        self.shared.land(self.epoch, now, brought.ok());
+        let brought =
+            brought.ok().map(|(keys, lifetime)| Brought { keys, lifetime, as_of: self.begun.wall });
+        self.shared.land(self.epoch, now, brought);
     }
 }
 
@@ -232,7 +290,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         if !self.landed {
             // The clock is the user's, and must not be asked by a thread that may be panicking.
-            self.shared.land(self.epoch, self.begun, None);
+            self.shared.land(self.epoch, self.begun.boot.millis, None);
         }
     }
 }

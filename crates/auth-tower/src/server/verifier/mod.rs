@@ -16,7 +16,7 @@ use super::algorithm::Algorithm;
 use super::cache::{Cache, Digest};
 use super::claims::Claims;
 use super::error::{ConfigError, Invalid, Reason, Rejected};
-use super::jwks::{Jwks, Source};
+use super::jwks::{Jwks, Others, Source};
 use super::keys::Verdict;
 use super::provider;
 
@@ -24,7 +24,7 @@ use super::provider;
 const LONGEST_TOKEN: usize = 16 * 1024;
 
 /// How often one request may look again with other keys: they can change twice while it looks, and hardly more often.
-const MOST_ROUNDS: usize = 2;
+const MOST_ROUNDS: u32 = 2;
 
 /// Whether a token was revoked.
 pub(crate) type Revoked = dyn Fn(&Claims) -> bool + Send + Sync;
@@ -84,8 +84,18 @@ pub(crate) struct Verifier {
 /// How far a token gets with the keys at hand.
 enum Step {
     Done(Result<Claims, Invalid>),
-    /// It opens nothing, unless there are other keys than those of this generation (0 for none).
-    Otherwise(Invalid, u64),
+    /// It opens nothing, unless there are other keys.
+    Otherwise(Otherwise),
+}
+
+struct Otherwise {
+    invalid: Invalid,
+    /// The generation of the keys at hand; 0 for none.
+    seen: u64,
+    /// Whether its key may be one that is newer than the keys at hand: none of them is its key, and it was issued after they
+    /// were fetched. A key that is known and did not make the signature would have to be another by now: possible, but no
+    /// reason to doubt what there is.
+    is_newer: bool,
 }
 
 impl Verifier {
@@ -121,37 +131,61 @@ impl Verifier {
     /// What can be said of `token` at once; `None` if it takes other keys, which [`verify`](Self::verify) waits for.
     pub(crate) fn cached(&self, token: &str) -> Option<Result<Claims, Invalid>> {
         let now = self.clock.now();
+        if self.source.is_stale(now) {
+            return None;
+        }
         match self.step(token, now) {
             Step::Done(result) => Some(result),
-            // Without any keys it is not for this token to say what is wrong.
-            Step::Otherwise(_, 0) => None,
-            Step::Otherwise(_, seen) if self.source.may_have_others(seen, now) => None,
-            // Nor while the endpoint is down: its key may be a new one. A 401 would make the client spend another token, with the
-            // same key.
-            Step::Otherwise(..) if self.source.is_in_doubt() => None,
-            Step::Otherwise(invalid, _) => Some(Err(invalid)),
+            Step::Otherwise(otherwise) => {
+                // Without any keys it is not for this token to say what is wrong.
+                let is_open = otherwise.seen == 0
+                    || self.source.may_have_others(otherwise.seen, now)
+                    || otherwise.is_newer;
+                (!is_open).then_some(Err(otherwise.invalid))
+            }
         }
     }
 
     /// What can be said of `token`, other keys awaited if it takes some. Cancel safe.
     pub(crate) async fn verify(&self, token: &str) -> Result<Claims, Rejected> {
+        let now = self.clock.now();
         let mut rounds = 0;
+        if self.source.is_stale(now) {
+            let others = self.source.others(self.source.generation(), now).await;
+            if self.source.is_over(self.clock.now()) {
+                return Err(self.unavailable());
+            }
+            rounds += u32::from(others != Others::Unknown);
+        }
         loop {
             let now = self.clock.now();
-            let (invalid, seen) = match self.step(token, now) {
+            let otherwise = match self.step(token, now) {
                 Step::Done(result) => return result.map_err(Rejected::Invalid),
-                Step::Otherwise(invalid, seen) => (invalid, seen),
+                Step::Otherwise(otherwise) => otherwise,
             };
-            let others = rounds < MOST_ROUNDS && self.source.others(seen, now).await;
-            rounds += 1;
-            if !others {
-                if seen != 0 && !self.source.is_in_doubt() {
+            let Otherwise { invalid, seen, is_newer } = otherwise;
+            let others = match rounds {
+                MOST_ROUNDS => Others::Same,
+                _ => self.source.others(seen, now).await,
+            };
+            match others {
+                Others::New => rounds += 1,
+                Others::Same if seen != 0 => return Err(Rejected::Invalid(invalid)),
+                // It was judged by newer keys than those which were there when it came.
+                Others::Unknown if seen != 0 && rounds > 0 => {
                     return Err(Rejected::Invalid(invalid));
                 }
-                let retry_after = self.source.retry_after(self.clock.now());
-                return Err(Rejected::Unavailable { retry_after });
+                Others::Unknown if seen != 0 && !is_newer => {
+                    return Err(Rejected::Invalid(invalid));
+                }
+                // Its key may be a new one. A 401 would make the client spend another token, with the same key.
+                Others::Same | Others::Unknown => return Err(self.unavailable()),
             }
         }
+    }
+
+    fn unavailable(&self) -> Rejected {
+        Rejected::Unavailable { retry_after: self.source.retry_after(self.clock.now()) }
     }
 
     fn step(&self, token: &str, now: Now) -> Step {
@@ -173,26 +207,49 @@ impl Verifier {
             Err(invalid) => return Step::Done(Err(invalid)),
         };
         let (parts, algorithm, header) = parts;
-        let Some(keys) = &*keys else {
-            return Step::Otherwise(Reason::UnknownKey.into(), 0);
-        };
         let kid = header.kid.as_deref();
-        match keys.verify(kid, algorithm, parts.signed, parts.signature) {
-            Verdict::Verified => {}
-            Verdict::Forged => return Step::Done(Err(Reason::Signature.into())),
-            Verdict::OtherAlgorithm => return Step::Done(Err(Reason::Algorithm.into())),
-            Verdict::Unknown => return Step::Otherwise(Reason::UnknownKey.into(), generation),
-            Verdict::Unnamed => return Step::Otherwise(Reason::Signature.into(), generation),
-        }
-        let good = self.claims(parts.payload).and_then(|claims| {
-            self.in_time(&claims, now.wall)?;
-            self.cache.insert(digest, generation, claims.clone(), now.wall);
-            self.not_revoked(claims)
+        let verdict = keys.as_ref().map_or(Verdict::Unknown, |keys| {
+            keys.verify(kid, algorithm, parts.signed, parts.signature)
         });
-        Step::Done(good)
+        let (reason, is_unknown) = match verdict {
+            Verdict::Verified => return Step::Done(self.verified(&parts, digest, generation, now)),
+            Verdict::Forged => (Reason::Signature, false),
+            Verdict::OtherAlgorithm => (Reason::Algorithm, false),
+            Verdict::Unknown => (Reason::UnknownKey, true),
+            Verdict::Unnamed => (Reason::Signature, true),
+        };
+        // No key helps a token that says itself that it is not for here, or over.
+        let is_for_here = self.claims(parts.payload).and_then(|claims| {
+            self.in_time(&claims, now.wall)?;
+            Ok(claims)
+        });
+        match is_for_here {
+            Ok(claims) => {
+                // Issuers publish a key before they sign with it.
+                let is_newer = is_unknown
+                    && claims.issued_at().is_some_and(|at| self.source.may_lack(at + self.leeway));
+                Step::Otherwise(Otherwise { invalid: reason.into(), seen: generation, is_newer })
+            }
+            Err(invalid) if generation == 0 => Step::Done(Err(invalid)),
+            Err(_) => Step::Done(Err(reason.into())),
+        }
     }
 
-    /// Of a token with a good signature: all that cannot change.
+    /// What a token is worth whose signature is good.
+    fn verified(
+        &self,
+        parts: &Parts<'_>,
+        digest: Digest,
+        generation: u64,
+        now: Now,
+    ) -> Result<Claims, Invalid> {
+        let claims = self.claims(parts.payload)?;
+        self.in_time(&claims, now.wall)?;
+        self.cache.insert(digest, generation, claims.clone(), now.wall);
+        self.not_revoked(claims)
+    }
+
+    /// What a token says, and whether it is for here: all that cannot change.
     fn claims(&self, payload: &str) -> Result<Claims, Invalid> {
         let text = URL_SAFE_NO_PAD.decode(payload).map_err(|_| Invalid::from(Reason::Malformed))?;
         let claims = Claims::parse(text)?;

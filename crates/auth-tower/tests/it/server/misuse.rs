@@ -13,7 +13,6 @@ use tower::limit::ConcurrencyLimit;
 use tower::{Layer, Service, ServiceExt};
 use tower_test::mock::{self, Spawn};
 
-use super::rotation::garbage;
 use super::support::{OwnKey, ask, get, request};
 use super::world::{SHIPMENTS, World, fixed};
 
@@ -108,7 +107,8 @@ async fn a_request_that_is_refused_after_it_has_waited_asks_for_no_place() {
     let world = World::start().await;
     let (mut service, mut handle) = mocked(&world);
     handle.allow(1);
-    let call = service.ready().await.unwrap().call(get(SHIPMENTS, &garbage("x")));
+    let call =
+        service.ready().await.unwrap().call(get(SHIPMENTS, &world.forged("x", Duration::ZERO)));
     // From here on the inner service is never ready.
     handle.allow(0);
     assert_eq!(in_time(call).await.unwrap().status(), StatusCode::UNAUTHORIZED);

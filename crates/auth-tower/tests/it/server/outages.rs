@@ -6,7 +6,6 @@ use auth_issuer::{Fault, Place, When};
 use auth_tower::server::{Algorithm, HashedKey, Jwks, RequireTokenLayer};
 use tower::ServiceExt;
 
-use super::rotation::garbage;
 use super::support::{ask, get, request};
 use super::world::{KEY, SHIPMENTS, World, access};
 
@@ -23,7 +22,7 @@ async fn without_any_keys_the_answer_is_503_and_never_401() {
         let service = world.guarded();
         let token = world.shipments_token().await;
         world.issuer.fault(Place::Keys, When::always(), fault.clone());
-        for token in [&*token, &garbage("x"), &*token] {
+        for token in [&*token, &world.forged("x", Duration::ZERO), &*token] {
             let answer = ask(&service, get(SHIPMENTS, token)).await;
             assert_eq!(answer.status, 503, "{fault:?}: {answer:?}");
             let seconds: u64 = answer.field("retry-after").parse().unwrap();
@@ -65,8 +64,12 @@ async fn tokens_under_known_keys_are_served_on_for_hours_without_the_endpoint() 
             assert_eq!(ask(&service, get(SHIPMENTS, token)).await.status, 200);
         }
         // It waits for the fetch that the others have begun.
-        let answer = ask(&service, get(SHIPMENTS, &garbage("x"))).await;
+        let new = world.forged("x", Duration::ZERO);
+        let answer = ask(&service, get(SHIPMENTS, &new)).await;
         assert_eq!(answer.status, 503, "its key may be a new one: {answer:?}");
+        // One that is older than the keys would have its key among them.
+        let old = world.forged("x", Duration::from_secs(86_400));
+        assert_eq!(ask(&service, get(SHIPMENTS, &old)).await.status, 401);
     }
     // One fetch for each round, not one for each request.
     assert_eq!((world.fetches.count(), world.handler.calls()), (13, 25));
@@ -76,7 +79,7 @@ async fn tokens_under_known_keys_are_served_on_for_hours_without_the_endpoint() 
 #[tokio::test]
 async fn a_key_that_looks_like_a_token_waits_for_nobodys_keys() {
     let world = World::start().await;
-    let key = garbage("the vendor's own");
+    let key = world.forged("the vendor's own", Duration::from_secs(86_400));
     world.keys.set([HashedKey::of("warehouse", &key)]);
     world.issuer.fault(Place::Keys, When::always(), Fault::hang());
     let service = world.guarded();
@@ -93,7 +96,7 @@ async fn a_key_that_looks_like_a_token_waits_for_nobodys_keys() {
 #[tokio::test]
 async fn a_key_that_looks_like_a_token_is_none_in_the_scheme_of_proofs() {
     let world = World::start().await;
-    let key = garbage("the vendor's own");
+    let key = world.forged("the vendor's own", Duration::from_secs(86_400));
     world.keys.set([HashedKey::of("warehouse", &key)]);
     let service = world.guarded();
     let shown = format!("DPoP {key}");

@@ -23,6 +23,9 @@ async fn what_is_not_signed_by_the_issuer_is_an_invalid_token() {
     let service = world.guarded();
     let token = world.shipments_token().await;
     assert_eq!(ask(&service, get(SHIPMENTS, &token)).await.status, 200);
+    // By now every token has its key in the set, if it has one at all.
+    world.clock.pass(Duration::from_secs(61));
+    assert_eq!(ask(&service, get(SHIPMENTS, &world.forged("x", Duration::ZERO))).await.status, 401);
     let (signed, signature) = token.rsplit_once('.').unwrap();
     let unsigned = |alg: &str| under(&format!("{signed}."), &json!({ "alg": alg }));
     let other = OwnKey::new().token(&json!({ "scope": "shipments" }));

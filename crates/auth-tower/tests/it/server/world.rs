@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use auth_core::{Authenticator, Builder, ClientCredentials, MemoryStore, Store, Transport};
+use auth_core::{Authenticator, Builder, ClientCredentials, Clock, MemoryStore, Store, Transport};
 use auth_issuer::{Issuer, NewCredentials, Resource};
 use auth_tower::HyperTransport;
 use auth_tower::server::{
     Access, Algorithm, Jwks, KeyRing, Need, RequireToken, RequireTokenBuilder, RequireTokenLayer,
 };
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::{Method, Request};
 use hyper::body::Incoming;
@@ -108,6 +110,23 @@ impl World {
         let answer = HyperTransport::plain().send(request, Duration::from_secs(5)).await.unwrap();
         let answer: Value = serde_json::from_slice(answer.body()).unwrap();
         answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+
+    /// Nobody's token for shipments, which names a key that there is not, and was issued so long ago.
+    pub(super) fn forged(&self, kid: &str, age: Duration) -> String {
+        let now = self.clock.now().wall.as_millis() / 1000;
+        let age = i64::try_from(age.as_secs()).unwrap();
+        let claims = json!({
+            "iss": self.issuer.url(),
+            "aud": self.issuer.audience(),
+            "scope": "shipments",
+            "iat": now - age,
+            "exp": now + 3600,
+        });
+        let part = |text: String| URL_SAFE_NO_PAD.encode(text);
+        let header = json!({ "alg": "RS256", "kid": kid }).to_string();
+        let signature = part("no signature".to_owned());
+        format!("{}.{}.{signature}", part(header), part(claims.to_string()))
     }
 
     pub(super) async fn shipments_token(&self) -> String {

@@ -39,11 +39,11 @@ async fn a_thousand_first_callers_are_one_fetch() {
         })
         .collect();
     for caller in callers {
-        assert!(caller.await.unwrap());
+        assert_eq!(caller.await.unwrap(), Others::New);
     }
     assert_eq!((endpoint.fetches(), generation(&source)), (1, 1));
     // Who comes later with an old look has nothing to wait for.
-    assert!(source.others(0, clock.now()).await);
+    assert_eq!(source.others(0, clock.now()).await, Others::New);
     assert_eq!(endpoint.fetches(), 1);
 }
 
@@ -65,13 +65,13 @@ async fn a_transport_that_panics_ends_the_flight_and_the_next_is_possible() {
     let endpoint = Endpoint::new(Does::Panic);
     let (source, clock) = over(&endpoint);
     let begun = clock.now();
-    assert!(!source.others(0, begun).await);
+    assert_eq!(source.others(0, begun).await, Others::Unknown);
     // At once: not when the patience of the callers is over.
     assert!(clock.now().wall.saturating_since(begun.wall) < Duration::from_secs(1));
     assert!(source.retry_after(clock.now()) >= Duration::from_secs(9));
     endpoint.publishes(&[key()]);
     pass(10).await;
-    assert!(source.others(0, clock.now()).await);
+    assert_eq!(source.others(0, clock.now()).await, Others::New);
     assert_eq!(endpoint.fetches(), 2);
 }
 
@@ -93,7 +93,7 @@ fn a_flight_that_is_gone_with_its_runtime_makes_room_for_another() {
     assert_eq!(generation(&source), 0);
     runtime().block_on(async {
         clock.suspend(Duration::from_secs(20));
-        assert!(source.others(0, clock.now()).await);
+        assert_eq!(source.others(0, clock.now()).await, Others::New);
     });
 }
 
@@ -103,12 +103,12 @@ async fn an_endpoint_that_hangs_holds_a_caller_for_the_timeout() {
     let endpoint = Endpoint::new(Does::Hang);
     let (source, clock) = over(&endpoint);
     let begun = clock.now();
-    assert!(!source.others(0, begun).await);
+    assert_eq!(source.others(0, begun).await, Others::Unknown);
     let waited = clock.now().wall.saturating_since(begun.wall);
     assert!(waited >= Duration::from_secs(5) && waited < Duration::from_secs(6), "{waited:?}");
     pass(1).await;
     // The pause counts from the end.
-    assert!(!source.others(0, clock.now()).await);
+    assert_eq!(source.others(0, clock.now()).await, Others::Unknown);
     assert_eq!(endpoint.fetches(), 1);
 }
 
@@ -117,7 +117,7 @@ async fn old_keys_are_used_on_while_others_are_fetched_in_the_background() {
     let (a, b) = (key(), key());
     let endpoint = Endpoint::of(std::slice::from_ref(&a));
     let (source, clock) = over(&endpoint);
-    assert!(source.others(0, clock.now()).await);
+    assert_eq!(source.others(0, clock.now()).await, Others::New);
     // Until then nobody takes the lock.
     let look_at = source.0.look_at.load(Ordering::Relaxed);
     assert_eq!(look_at, clock.now().boot.millis + 600_000);
@@ -141,7 +141,7 @@ async fn keys_stay_while_the_endpoint_is_down_and_the_attempts_are_paced() {
     for down in [Does::Fail, Does::Panic, Does::Answer("<html>".into()), Does::Answer(set(&[]))] {
         let endpoint = Endpoint::of(&[key()]);
         let (source, clock) = over(&endpoint);
-        assert!(source.others(0, clock.now()).await);
+        assert_eq!(source.others(0, clock.now()).await, Others::New);
         endpoint.now(down);
         for _ in 0..4 * 3600 {
             source.look_after(clock.now());
@@ -162,7 +162,7 @@ async fn keys_stay_while_the_endpoint_is_down_and_the_attempts_are_paced() {
 async fn the_issuer_says_how_long_keys_are_fresh() {
     let endpoint = Endpoint::new(Does::AnswerFor(3600, set(&[key()])));
     let (source, clock) = over(&endpoint);
-    assert!(source.others(0, clock.now()).await);
+    assert_eq!(source.others(0, clock.now()).await, Others::New);
     for (seconds, fetches) in [(3590, 1), (11, 2)] {
         pass(seconds).await;
         source.look_after(clock.now());
@@ -177,7 +177,7 @@ async fn the_issuer_says_how_long_keys_are_fresh() {
 async fn a_suspended_machine_notices_that_its_keys_are_old() {
     let endpoint = Endpoint::of(&[key()]);
     let (source, clock) = over(&endpoint);
-    assert!(source.others(0, clock.now()).await);
+    assert_eq!(source.others(0, clock.now()).await, Others::New);
     // The wall clock alone makes nothing old, and keeps nothing fresh.
     clock.jump_wall(-86_400_000);
     source.look_after(clock.now());

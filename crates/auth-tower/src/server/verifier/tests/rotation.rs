@@ -6,6 +6,19 @@ fn token(pair: &Pair, kid: &str) -> String {
     pair.sign(&json!({ "kid": kid }), &claims())
 }
 
+/// One that was issued an hour before the test began.
+fn old_token(pair: &Pair, kid: &str) -> String {
+    pair.sign(&json!({ "kid": kid }), &claims_but(json!({ "iat": now() - 3600 })))
+}
+
+#[track_caller]
+fn is_unavailable(result: Result<Claims, Rejected>) -> Duration {
+    match result {
+        Err(Rejected::Unavailable { retry_after }) => retry_after,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_token_of_a_new_key_waits_for_that_key_and_is_let_through() {
     let (a, b) = (Pair::p256(), Pair::p256());
@@ -41,12 +54,14 @@ async fn a_key_that_comes_between_a_look_and_a_question_is_seen() {
     assert!(verifier.verify(&token(&a, "a")).await.is_ok());
     pass(10).await;
     let now = clock.now();
-    let Step::Otherwise(_, seen) = verifier.step(&token(&b, "b"), now) else { panic!("known") };
+    let Step::Otherwise(Otherwise { seen, .. }) = verifier.step(&token(&b, "b"), now) else {
+        panic!("known")
+    };
     endpoint.publishes(&[b.named("b")]);
     assert!(verifier.verify(&token(&b, "b")).await.is_ok());
     // Now nothing may be fetched, and nothing has to be.
     assert!(verifier.source.may_have_others(seen, clock.now()));
-    assert!(verifier.source.others(seen, clock.now()).await);
+    assert_eq!(verifier.source.others(seen, clock.now()).await, Others::New);
     assert_eq!(endpoint.fetches(), 2);
 }
 
@@ -59,7 +74,7 @@ async fn ten_thousand_unknown_keys_are_one_fetch_in_an_interval() {
     pass(10).await;
     // Forged, so one signature will do.
     let (_, rest) =
-        token(&pair, "a").split_once('.').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+        old_token(&pair, "a").split_once('.').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
     let verifier = Arc::new(verifier);
     let flood = |range: std::ops::Range<u32>| {
         range
@@ -167,11 +182,14 @@ async fn keys_without_names_are_fetched_anew_when_none_of_them_fits() {
     let (_, verifier) = over(&endpoint);
     let nameless = |pair: &Pair| pair.sign(&json!({}), &claims());
     assert!(verifier.verify(&nameless(&a)).await.is_ok());
-    assert_eq!(reason(&verifier, &nameless(&b)), Reason::Signature);
+    let old = b.sign(&json!({}), &claims_but(json!({ "iat": now() - 3600 })));
+    assert_eq!(reason(&verifier, &old), Reason::Signature);
+    is_unavailable(verifier.verify(&nameless(&b)).await);
     endpoint.publishes(std::slice::from_ref(&b.jwk));
     pass(10).await;
     assert!(verifier.verify(&nameless(&b)).await.is_ok());
-    assert_eq!((endpoint.fetches(), reason(&verifier, &nameless(&a))), (2, Reason::Signature));
+    let old = a.sign(&json!({}), &claims_but(json!({ "iat": now() - 3600 })));
+    assert_eq!((endpoint.fetches(), reason(&verifier, &old)), (2, Reason::Signature));
 }
 
 #[tokio::test(start_paused = true)]
@@ -210,5 +228,110 @@ async fn a_key_that_is_new_while_the_endpoint_is_down_is_no_fault_of_the_token()
     endpoint.publishes(&[a.named("a"), b.named("b")]);
     pass(20).await;
     assert!(verifier.verify(&token(&b, "b")).await.is_ok());
+    assert_eq!(rejected(verifier.verify(&old_token(&b, "c")).await), Reason::UnknownKey);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_changes_under_its_name_is_found_by_the_signature_that_it_makes() {
+    let (a, b) = (Pair::p256(), Pair::p256());
+    let endpoint = Endpoint::of(&[a.named("k")]);
+    let (_, verifier) = over(&endpoint);
+    assert!(verifier.verify(&token(&a, "k")).await.is_ok());
+    endpoint.publishes(&[b.named("k")]);
+    // Forged, as far as anybody can tell, however new it is.
+    assert_eq!(reason(&verifier, &token(&b, "k")), Reason::Signature);
+    pass(10).await;
+    assert!(verifier.verify(&token(&b, "k")).await.is_ok());
+    assert_eq!(endpoint.fetches(), 2);
+    for round in 0..2000 {
+        let forged = format!("{}{round}", token(&a, "k"));
+        assert_eq!(rejected(verifier.verify(&forged).await), Reason::Signature);
+        tokio::time::advance(Duration::from_millis(10)).await;
+    }
+    assert!((3..=4).contains(&endpoint.fetches()), "{} in 20 s", endpoint.fetches());
+}
+
+/// A 401 would make the client buy another token, which has the same key.
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_newer_than_the_keys_is_not_refused_for_its_key_before_they_were_asked_for()
+{
+    let (a, b) = (Pair::p256(), Pair::p256());
+    let endpoint = Endpoint::of(&[a.named("a")]);
+    let (_, verifier) = over(&endpoint);
+    assert!(verifier.verify(&token(&a, "a")).await.is_ok());
+    endpoint.publishes(&[a.named("a"), b.named("b")]);
+    assert_eq!(is_unavailable(verifier.verify(&token(&b, "b")).await), Duration::from_secs(10));
+    // An older one would have its key among them.
+    assert_eq!(reason(&verifier, &old_token(&b, "b")), Reason::UnknownKey);
+    pass(10).await;
+    assert!(verifier.verify(&token(&b, "b")).await.is_ok());
+    // Once they were asked for, there is no doubt.
+    pass(10).await;
     assert_eq!(rejected(verifier.verify(&token(&b, "c")).await), Reason::UnknownKey);
+    assert_eq!(endpoint.fetches(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_not_for_here_has_nothing_fetched_whatever_its_key() {
+    let (a, b) = (Pair::p256(), Pair::p256());
+    let endpoint = Endpoint::of(&[a.named("a")]);
+    let (_, verifier) = over(&endpoint);
+    let but = |members| b.sign(&json!({ "kid": "b" }), &claims_but(members));
+    let foreign = but(json!({ "iss": "https://other.example" }));
+    assert_eq!(reason(&verifier, &foreign), Reason::Issuer, "without any keys too");
+    assert!(verifier.verify(&token(&a, "a")).await.is_ok());
+    pass(10).await;
+    for members in [
+        json!({ "iss": "https://other.example" }),
+        json!({ "aud": "another API" }),
+        json!({ "exp": now() - 3600 }),
+        json!({ "cnf": null }),
+    ] {
+        assert_eq!(reason(&verifier, &but(members)), Reason::UnknownKey);
+    }
+    assert_eq!(endpoint.fetches(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_long_silence_the_keys_are_asked_for_before_anybody_is_let_through() {
+    let (a, b) = (Pair::p256(), Pair::p256());
+    let endpoint = Endpoint::of(&[a.named("a")]);
+    let (_, verifier) = over(&endpoint);
+    let lasting = a.sign(&json!({ "kid": "a" }), &claims_but(json!({ "exp": now() + 86_400 })));
+    assert!(verifier.verify(&lasting).await.is_ok());
+    pass(1199).await;
+    assert!(verifier.cached(&lasting).unwrap().is_ok());
+    pass(1201).await;
+    endpoint.publishes(&[b.named("b")]);
+    assert!(verifier.cached(&lasting).is_none());
+    assert_eq!(rejected(verifier.verify(&lasting).await), Reason::UnknownKey);
+    assert_eq!(endpoint.fetches(), 3);
+}
+
+// torture: B17
+#[tokio::test(start_paused = true)]
+async fn keys_of_an_endpoint_that_is_down_or_has_none_any_more_are_used_for_a_day_and_no_longer() {
+    for down in [Does::Fail, Does::Hang, Does::Answer(set(&[]))] {
+        let pair = Pair::p256();
+        let endpoint = Endpoint::of(&[pair.named("k")]);
+        let (_, verifier) = over(&endpoint);
+        let claims = claims_but(json!({ "exp": now() + 10 * 86_400 }));
+        let lasting = pair.sign(&json!({ "kid": "k" }), &claims);
+        assert!(verifier.verify(&lasting).await.is_ok());
+        endpoint.now(down);
+        pass(23 * 3600).await;
+        // Nobody has come since, so this one asks; but there is no answer.
+        assert!(verifier.verify(&lasting).await.is_ok());
+        pass(1).await;
+        assert!(verifier.cached(&lasting).unwrap().is_ok());
+        pass(3600 + 600).await;
+        assert!(verifier.cached(&lasting).is_none());
+        is_unavailable(verifier.verify(&lasting).await);
+        let paced = is_unavailable(verifier.verify(&lasting).await);
+        assert!(paced > Duration::from_secs(1), "{paced:?}");
+        endpoint.publishes(&[pair.named("k")]);
+        pass(60).await;
+        assert!(verifier.verify(&lasting).await.is_ok());
+        assert!(verifier.cached(&lasting).unwrap().is_ok());
+    }
 }
