@@ -69,8 +69,9 @@
 //!
 //! # Deployment
 //!
-//! It is for development: its state is in memory, its key is made when it starts, it does not speak TLS, and it does
-//! what anybody asks of it. It binds to loopback addresses only, unless [`IssuerBuilder::allow_non_loopback`] is said.
+//! It is for development: its state is in memory, or in a directory with the key that signs, and it does not speak TLS. It
+//! binds to loopback addresses only, unless [`IssuerBuilder::allow_non_loopback`] is said, and its page and its admin API are
+//! for its own machine even then. Requests that a browser sends for the page of another site get no token and spend nothing.
 
 mod admin;
 mod admin_api;
