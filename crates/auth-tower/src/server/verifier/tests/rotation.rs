@@ -306,6 +306,12 @@ async fn after_a_long_silence_the_keys_are_asked_for_before_anybody_is_let_throu
     assert!(verifier.cached(&lasting).is_none());
     assert_eq!(rejected(verifier.verify(&lasting).await), Reason::UnknownKey);
     assert_eq!(endpoint.fetches(), 3);
+    // They were asked for after this one came, so that there is no doubt about its key.
+    pass(1300).await;
+    let new = json!({ "iat": now() + 3700, "exp": now() + 86_400 });
+    let new = a.sign(&json!({ "kid": "c" }), &claims_but(new));
+    assert_eq!(rejected(verifier.verify(&new).await), Reason::UnknownKey);
+    assert_eq!(endpoint.fetches(), 4);
 }
 
 // torture: B17
