@@ -18,7 +18,7 @@ use crate::resource::Resource;
 /// Beyond it, clients' arithmetic would be put to the test rather than their care.
 const LONGEST_LIFETIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-/// Settings of an [`Issuer`] that is to be started.
+/// Settings of an [`Issuer`](crate::Issuer) that is to be started.
 ///
 /// # Defaults
 ///
@@ -83,7 +83,7 @@ impl IssuerBuilder {
     }
 
     /// Registers a client that may have everything, and any scope that it asks for. May be called again for more; the first
-    /// is [`Issuer::client_id`]. Of two with the same id the later one counts. An empty secret is replaced by a random
+    /// is [`Issuer::client_id`](crate::Issuer::client_id). Of two with the same id the later one counts. An empty secret is replaced by a random
     /// one when the issuer starts, or by that which a [`directory`](Self::directory) has: OAuth cannot send it.
     pub fn client(self, id: impl Into<String>, secret: impl Into<String>) -> Self {
         self.registered(id.into(), secret.into(), Some(Grant::All))
@@ -117,7 +117,7 @@ impl IssuerBuilder {
     }
 
     /// Keeps credentials, keys, revocations and the count of token requests in this directory, which is made if it is not
-    /// there, over restarts; in memory otherwise. One issuer at a time can have it: await [`Issuer::shutdown`] before the next
+    /// there, over restarts; in memory otherwise. One issuer at a time can have it: await [`Issuer::shutdown`](crate::Issuer::shutdown) before the next
     /// one starts.
     ///
     /// Of secrets and API keys only hashes are written: SHA-256, which guards the 256 random bits of those that are made here,
@@ -141,7 +141,7 @@ impl IssuerBuilder {
         this
     }
 
-    /// Signs tokens with `key`; [`Issuer::rotate_keys`] puts another one in its place.
+    /// Signs tokens with `key`; [`Issuer::rotate_keys`](crate::Issuer::rotate_keys) puts another one in its place.
     pub fn signing_key(mut self, key: SigningKey) -> Self {
         self.signing_key = Some(key);
         self
@@ -154,7 +154,7 @@ impl IssuerBuilder {
         self
     }
 
-    /// Serves an audience. May be called again for more; the first is [`Issuer::audience`]. Tokens for any of them open
+    /// Serves an audience. May be called again for more; the first is [`Issuer::audience`](crate::Issuer::audience). Tokens for any of them open
     /// the API.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audiences.push(audience.into());
