@@ -13,6 +13,9 @@ use serde::de::DeserializeOwned;
 
 const SNAPSHOT: &str = "state.json";
 
+/// The form of what is written: another one is not read.
+const VERSION: u32 = 2;
+
 /// How long a journal may grow before it is put into a snapshot, in bytes.
 const LONGEST_JOURNAL: u64 = 1024 * 1024;
 
@@ -32,6 +35,11 @@ pub(crate) struct Directory {
 pub(crate) struct Found<S, E> {
     pub(crate) snapshot: S,
     pub(crate) entries: Vec<E>,
+}
+
+#[derive(serde::Deserialize)]
+struct Versioned {
+    version: u32,
 }
 
 #[derive(Serialize, serde::Deserialize)]
@@ -78,11 +86,13 @@ impl Directory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((directory, None)),
             Err(error) => return Err(error),
         };
-        let envelope: Envelope<S> = serde_json::from_slice(&bytes)?;
-        if envelope.version != 1 {
-            let text = format!("{SNAPSHOT} has the version {}, not 1", envelope.version);
+        // Before the rest, which another version has in another form.
+        let Versioned { version } = serde_json::from_slice(&bytes)?;
+        if version != VERSION {
+            let text = format!("{SNAPSHOT} has the version {version}, not {VERSION}");
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
+        let envelope: Envelope<S> = serde_json::from_slice(&bytes)?;
         directory.number = envelope.journal;
         let entries = directory.entries()?;
         Ok((directory, Some(Found { snapshot: envelope.state, entries })))
@@ -98,7 +108,7 @@ impl Directory {
         let journal =
             private(&self.journal_path(number), OpenOptions::new().append(true).create(true))?;
         journal.set_len(0)?;
-        let envelope = Envelope { version: 1, journal: number, state };
+        let envelope = Envelope { version: VERSION, journal: number, state };
         let new = self.path.join("state.json.new");
         let mut file = private(&new, OpenOptions::new().write(true).create(true).truncate(true))?;
         file.write_all(&serde_json::to_vec_pretty(&envelope)?)?;
@@ -229,10 +239,9 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         fs::write(scratch.path().join(SNAPSHOT), "{").unwrap();
         assert!(Directory::open::<String, u32>(scratch.path()).is_err());
-        fs::write(scratch.path().join(SNAPSHOT), r#"{"version":2,"journal":1,"state":""}"#)
-            .unwrap();
+        fs::write(scratch.path().join(SNAPSHOT), r#"{"version":1,"journal":1,"state":7}"#).unwrap();
         let error = Directory::open::<String, u32>(scratch.path()).map(|_| ()).unwrap_err();
-        assert!(error.to_string().contains("version 2"), "{error}");
+        assert_eq!(error.to_string(), "state.json has the version 1, not 2");
     }
 
     #[cfg(unix)]
