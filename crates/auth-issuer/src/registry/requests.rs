@@ -13,15 +13,19 @@ impl Registry {
     /// Charges for a token request, and remembers it.
     ///
     /// One that names nobody has no quota to exceed: it is refused for what it is.
+    ///
+    /// `clock` is read under the lock: a time from before another request's would look like a clock that was set back, to which
+    /// a lag hides nothing.
     pub(crate) fn begin(
         &self,
         id: &str,
         audience: &str,
         is_charged: bool,
         is_revoked: impl FnOnce(u64) -> bool,
-        now: SystemTime,
+        clock: impl FnOnce() -> SystemTime,
     ) -> Begun {
         let mut inner = self.inner();
+        let now = clock();
         let Some(credential) = inner.kept.credentials.get_mut(id) else {
             return Begun { number: None, spent: Ok(QuotaHeaders::default()) };
         };

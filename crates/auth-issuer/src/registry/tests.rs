@@ -24,7 +24,7 @@ fn ten_thousand_spends_from_eight_threads_are_counted_exactly() {
                     // All in one second, and out of order among the threads.
                     let micros = u64::from(i * 8 + thread) * 100;
                     let now = UNIX_EPOCH + Duration::from_micros(micros);
-                    let begun = registry.begin("app", "api", true, |_| false, now);
+                    let begun = registry.begin("app", "api", true, |_| false, || now);
                     registry.end("app", begun.number, Outcome::Issued, None);
                     granted.fetch_add(u32::from(begun.spent.is_ok()), Ordering::Relaxed);
                 }
@@ -43,6 +43,31 @@ fn ten_thousand_spends_from_eight_threads_are_counted_exactly() {
     // And the next process counts the same.
     drop(registry);
     assert_eq!(count(&Registry::open(quota, scratch.path()).unwrap()), (0, 13_000, 7_000));
+}
+
+#[test]
+fn a_burst_of_several_threads_within_the_lag_gets_through_since_times_are_taken_in_the_order_of_the_lock()
+ {
+    let quota = Quota::per_day(1).lag(Duration::from_secs(60));
+    let registry = Registry::new(quota);
+    registry.register("app", Some("x"), None, UNIX_EPOCH).unwrap();
+    let ticks = AtomicU32::new(0);
+    let clock = || {
+        // Otherwise a thread with an earlier time could come after one with a later time.
+        assert!(registry.inner.try_lock().is_err());
+        UNIX_EPOCH + Duration::from_micros(ticks.fetch_add(1, Ordering::Relaxed).into())
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..100 {
+                    let begun = registry.begin("app", "api", true, |_| false, clock);
+                    assert!(begun.spent.is_ok());
+                }
+            });
+        }
+    });
+    assert_eq!(registry.spent(), 400);
 }
 
 #[test]
