@@ -27,6 +27,7 @@ pub(crate) struct Tokens {
     ring: Mutex<KeyRing>,
     validation: Validation,
     issuer: String,
+    audiences: Vec<String>,
     /// Sets this issuer's `jti` apart from that of any other.
     instance: String,
     run: u64,
@@ -146,6 +147,8 @@ pub(crate) struct Verified {
     pub(crate) scope: Option<Arc<str>>,
     /// The thumbprint of the key that it is bound to.
     pub(crate) jkt: Option<Arc<str>>,
+    /// Whether it is for an audience that this run serves, and in the name that it goes by. Another run may be the one.
+    is_served: bool,
     kid: Arc<str>,
     number: u64,
     expires_at: u64,
@@ -175,14 +178,15 @@ impl Tokens {
         lifetime: Duration,
     ) -> Self {
         let mut validation = Validation::new(Algorithm::RS256);
-        validation.set_issuer(&[&issuer]);
-        validation.set_audience(audiences);
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
+        // Both are looked at here: a token of another run is to be known all the same.
+        validation.validate_aud = false;
         // The library would ask the machine's clock, and be lenient.
         validation.validate_exp = false;
         let Mint { ring, instance, run, book } = mint;
         let (ring, book) = (Mutex::new(ring), Mutex::new(book));
-        Self { ring, validation, issuer, instance, run, lifetime, book }
+        let audiences = audiences.to_vec();
+        Self { ring, validation, issuer, audiences, instance, run, lifetime, book }
     }
 
     /// How long a token lives.
@@ -224,8 +228,8 @@ impl Tokens {
     /// carry it, if it is bound to a key, is to be seen still.
     pub(crate) fn valid(&self, token: &str, now: SystemTime) -> Option<Verified> {
         let verified = self.verify(token)?;
-        let is_valid = verified.expires_at > unix_seconds(now) && !self.is_revoked(verified.number);
-        is_valid.then_some(verified)
+        let is_alive = verified.expires_at > unix_seconds(now) && !self.is_revoked(verified.number);
+        (verified.is_served && is_alive).then_some(verified)
     }
 
     /// Whether the token of this number was revoked.
@@ -234,7 +238,7 @@ impl Tokens {
         number < book.revoked_below || book.revoked.contains_key(&number)
     }
 
-    /// Whom `token` was issued to, dead or alive; `None` if it is not one of this issuer's.
+    /// Whom `token` was issued to, dead or alive, in this run or an earlier one; `None` if it is not one of this issuer's.
     pub(crate) fn client(&self, token: &str) -> Option<Arc<str>> {
         self.verify(token).map(|verified| verified.client)
     }
@@ -279,7 +283,8 @@ impl Tokens {
         self.ring().published(now)
     }
 
-    /// Checks all that does not change with time: key, signature, issuer, audience and shape.
+    /// Checks all that does not change with time: key, signature and shape; and looks whether issuer and audience are those
+    /// of this run.
     fn verify(&self, token: &str) -> Option<Verified> {
         let known = self.book().verified.get(token).cloned();
         if let Some(known) = known {
@@ -295,7 +300,9 @@ impl Tokens {
         if instance != self.instance {
             return None;
         }
+        let is_served = claims.iss == self.issuer && self.audiences.contains(&claims.aud);
         let verified = Verified {
+            is_served,
             client: claims.azp.into(),
             serial: Serial(serial.parse().ok()?),
             scope: claims.scope.map(Arc::from),

@@ -76,6 +76,30 @@ async fn a_revocation_that_cannot_be_written_down_is_no_success_and_is_kept_by_t
 }
 
 #[tokio::test]
+async fn a_revocation_holds_in_later_runs_whatever_audience_and_address_the_run_that_took_it_had() {
+    let scratch = tempfile::tempdir().unwrap();
+    let start =
+        |audience, address| kept_in(scratch.path()).audience(audience).bind(address).start();
+    let issuer = start("https://api.one", ([127, 0, 0, 1], 0).into()).await.unwrap();
+    let (address, live) = (issuer.address(), token(&issuer).await);
+    let (by_client, by_handle) = (token(&issuer).await, token(&issuer).await);
+    issuer.shutdown().await;
+
+    let issuer = start("https://api.two", ([127, 0, 0, 1], 0).into()).await.unwrap();
+    assert_eq!(shipments(&issuer, &live).await, 401, "it is for another audience");
+    let body = json!({ "client_id": "app", "client_secret": "secret", "token": by_client });
+    let call = Call::post("/oauth/revoke").header("Content-Type", "application/json");
+    assert_eq!(call.body(body.to_string()).send(&issuer).await.unwrap().status, 200);
+    assert!(issuer.revoke(&by_handle));
+    issuer.shutdown().await;
+
+    let issuer = start("https://api.one", address).await.unwrap();
+    assert_eq!(shipments(&issuer, &by_client).await, 401);
+    assert_eq!(shipments(&issuer, &by_handle).await, 401);
+    assert_eq!(shipments(&issuer, &live).await, 200);
+}
+
+#[tokio::test]
 async fn a_directory_that_cannot_be_written_to_or_has_keys_that_cannot_be_read_starts_no_issuer() {
     let scratch = tempfile::tempdir().unwrap();
     let obstacle = scratch.path().join("state.json.new");
