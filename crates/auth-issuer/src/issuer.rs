@@ -1,6 +1,7 @@
 //! The handle of a running issuer.
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -15,16 +16,27 @@ use crate::state::State;
 
 /// A running issuer and its API; see the [crate's documentation](crate).
 ///
-/// Dropping it stops it: its connections are closed as soon as the runtime comes to it. [`shutdown`](Self::shutdown)
-/// waits for that.
+/// Dropping it stops it: its directory can be had at once, and its connections are closed as soon as the runtime comes to
+/// it. [`shutdown`](Self::shutdown) waits for that.
 pub struct Issuer {
     pub(crate) state: Arc<State>,
     server: Server,
+    /// Dropped with it.
+    leave: Leave,
     address: SocketAddr,
     url: String,
     token_endpoint: String,
     client_id: String,
     client_secret: SecretString,
+}
+
+/// Leaves the directory when it is dropped: tasks of open connections may hold the state for a while longer.
+struct Leave(Arc<State>);
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        self.0.registry.close();
+    }
 }
 
 impl Issuer {
@@ -36,7 +48,8 @@ impl Issuer {
     ) -> Self {
         let url = format!("http://{address}");
         let token_endpoint = state.oauth.token_endpoint.clone();
-        Self { state, server, address, url, token_endpoint, client_id, client_secret }
+        let leave = Leave(Arc::clone(&state));
+        Self { state, server, leave, address, url, token_endpoint, client_id, client_secret }
     }
 
     /// `http://127.0.0.1:PORT`, without a slash at its end; the `iss` of the tokens.
@@ -205,10 +218,17 @@ impl Issuer {
 
     /// Closes the listener and all connections, and waits until that is done. Whoever comes next can have its address and
     /// its [directory](crate::IssuerBuilder::directory) then.
-    pub async fn shutdown(self) {
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be written to: a revocation or a key that could not be written down before is lost. The
+    /// issuer is stopped all the same.
+    pub async fn shutdown(self) -> io::Result<()> {
         self.server.stop().await;
-        // For what could not be written down before. It was logged if it cannot be now.
-        let _ = self.state.keep_tokens();
+        // For what could not be written down before.
+        let kept = self.state.keep_tokens();
+        drop(self.leave);
+        kept
     }
 }
 

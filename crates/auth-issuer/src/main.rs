@@ -50,8 +50,8 @@ async fn serve(builder: IssuerBuilder) -> Result<(), String> {
         poll
     });
     interrupted.await.map_err(|error| format!("cannot wait for Ctrl-C: {error}"))?;
-    issuer.shutdown().await;
-    Ok(())
+    let kept = issuer.shutdown().await;
+    kept.map_err(|error| format!("keys and revocations could not be written down: {error}"))
 }
 
 /// All that a client needs.

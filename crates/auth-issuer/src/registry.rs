@@ -25,7 +25,17 @@ pub(crate) struct Registry {
 #[derive(Default)]
 struct Inner {
     kept: Kept,
-    directory: Option<Directory>,
+    place: Place,
+}
+
+/// Where it is kept.
+#[derive(Default)]
+enum Place {
+    #[default]
+    Memory,
+    Directory(Directory),
+    /// In a directory that is another's now, or may be: nothing can be written down any more.
+    Closed,
 }
 
 /// A token request that has been charged for.
@@ -73,14 +83,23 @@ impl Registry {
                 inner.kept.apply(&quota, entry);
             }
         }
-        inner.directory = Some(directory);
+        inner.place = Place::Directory(directory);
         inner.save()?;
         Ok(Self { quota, inner: Mutex::new(inner) })
     }
 
     /// Whether there is a directory.
     pub(crate) fn is_kept(&self) -> bool {
-        self.inner().directory.is_some()
+        !matches!(self.inner().place, Place::Memory)
+    }
+
+    /// Leaves the directory to whoever comes next, though tasks may still hold the registry: what they want written down after
+    /// this is not.
+    pub(crate) fn close(&self) {
+        let place = &mut self.inner().place;
+        if let Place::Directory(_) = place {
+            *place = Place::Closed;
+        }
     }
 
     /// Whether a request that is refused for another reason spends a unit.
@@ -106,7 +125,7 @@ impl Registry {
         value: impl FnOnce() -> serde_json::Value,
     ) -> io::Result<()> {
         let mut inner = self.inner();
-        if inner.directory.is_none() {
+        if let Place::Memory = inner.place {
             return Ok(());
         }
         // As it is now: an older one must not be the last to be written.
@@ -155,18 +174,27 @@ impl Registry {
 impl Inner {
     /// Keeps everything as it is now.
     fn save(&mut self) -> io::Result<()> {
-        match &mut self.directory {
-            Some(directory) => directory.replace(&self.kept),
-            None => Ok(()),
+        match &mut self.place {
+            Place::Memory => Ok(()),
+            Place::Directory(directory) => directory.replace(&self.kept),
+            Place::Closed => Err(closed()),
         }
     }
 
     /// Keeps one entry more. A journal that cannot be trusted any more is given up for a snapshot.
     fn write_down(&mut self, entry: &Entry) -> io::Result<()> {
-        let Some(directory) = &mut self.directory else { return Ok(()) };
+        let directory = match &mut self.place {
+            Place::Memory => return Ok(()),
+            Place::Directory(directory) => directory,
+            Place::Closed => return Err(closed()),
+        };
         match directory.append(entry) {
             Ok(false) => Ok(()),
             Ok(true) | Err(_) => directory.replace(&self.kept),
         }
     }
+}
+
+fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "the issuer has left its directory")
 }

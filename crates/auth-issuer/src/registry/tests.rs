@@ -82,3 +82,18 @@ fn what_is_attached_is_as_new_as_the_snapshot_that_it_is_in() {
     registry.attach("x", value).unwrap();
     assert_eq!(registry.attached("x"), Some(serde_json::Value::Null));
 }
+
+#[test]
+fn what_comes_after_the_directory_was_left_is_not_kept_and_the_next_one_can_have_it() {
+    let scratch = tempfile::tempdir().unwrap();
+    let registry = Registry::open(Quota::unlimited(), scratch.path()).unwrap();
+    registry.register("app", Some("x"), None, UNIX_EPOCH).unwrap();
+    registry.close();
+    let next = Registry::open(Quota::unlimited(), scratch.path()).unwrap();
+    let begun = registry.begin("app", "api", true, |_| false, || UNIX_EPOCH);
+    assert!(matches!(begun.spent, Err(Uncharged::NotKept)));
+    assert!(registry.create_key(UNIX_EPOCH).is_err());
+    assert!(registry.attach("x", || serde_json::Value::Null).is_err());
+    assert!(registry.is_kept());
+    assert_eq!((next.spent(), next.key_created(), next.attached("x")), (0, None, None));
+}

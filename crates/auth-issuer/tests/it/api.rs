@@ -78,7 +78,7 @@ async fn a_token_of_another_audience_is_invalid() {
     let issuer = Issuer::builder().audience("https://api").start().await.unwrap();
     let good = token(&issuer).await;
     let address = issuer.address();
-    issuer.shutdown().await;
+    issuer.shutdown().await.unwrap();
     // The same URL, and so the same `iss`, with another audience.
     let issuer = Issuer::builder().audience("https://else").bind(address).start().await.unwrap();
     assert_eq!(shipments(&issuer, &good).await, 401);

@@ -273,7 +273,7 @@ async fn a_directory_keeps_everything_over_restarts_and_no_secret() {
     issuer.rotate_keys().await.unwrap();
     let rotated = token(&issuer).await;
     assert!(start().await.is_err(), "two issuers have one directory");
-    issuer.shutdown().await;
+    issuer.shutdown().await.unwrap();
 
     for file in std::fs::read_dir(&directory).unwrap() {
         let bytes = std::fs::read(file.unwrap().path()).unwrap();

@@ -17,7 +17,7 @@ fn kept_in(directory: &Path) -> IssuerBuilder {
 /// Stops `issuer`, and starts the next one in its place.
 async fn restart(issuer: Issuer, directory: &Path) -> Issuer {
     let address: SocketAddr = issuer.address();
-    issuer.shutdown().await;
+    issuer.shutdown().await.unwrap();
     kept_in(directory).bind(address).start().await.unwrap()
 }
 
@@ -45,7 +45,7 @@ async fn revocations_of_several_threads_are_all_kept() {
         }
     });
     let (left, address) = (killed(scratch.path()), issuer.address());
-    issuer.shutdown().await;
+    issuer.shutdown().await.unwrap();
     let issuer = kept_in(left.path()).bind(address).start().await.unwrap();
     assert!(tokens.iter().all(|token| !issuer.is_valid(token)));
 }
@@ -83,7 +83,7 @@ async fn a_revocation_holds_in_later_runs_whatever_audience_and_address_the_run_
     let issuer = start("https://api.one", ([127, 0, 0, 1], 0).into()).await.unwrap();
     let (address, live) = (issuer.address(), token(&issuer).await);
     let (by_client, by_handle) = (token(&issuer).await, token(&issuer).await);
-    issuer.shutdown().await;
+    issuer.shutdown().await.unwrap();
 
     let issuer = start("https://api.two", ([127, 0, 0, 1], 0).into()).await.unwrap();
     assert_eq!(shipments(&issuer, &live).await, 401, "it is for another audience");
@@ -91,7 +91,7 @@ async fn a_revocation_holds_in_later_runs_whatever_audience_and_address_the_run_
     let call = Call::post("/oauth/revoke").header("Content-Type", "application/json");
     assert_eq!(call.body(body.to_string()).send(&issuer).await.unwrap().status, 200);
     assert!(issuer.revoke(&by_handle));
-    issuer.shutdown().await;
+    issuer.shutdown().await.unwrap();
 
     let issuer = start("https://api.one", address).await.unwrap();
     assert_eq!(shipments(&issuer, &by_client).await, 401);
@@ -107,7 +107,7 @@ async fn a_directory_that_cannot_be_written_to_or_has_keys_that_cannot_be_read_s
     let error = kept_in(scratch.path()).start().await.unwrap_err();
     assert!(error.to_string().ends_with("cannot be used"), "{error}");
     std::fs::remove_dir(&obstacle).unwrap();
-    kept_in(scratch.path()).start().await.unwrap().shutdown().await;
+    kept_in(scratch.path()).start().await.unwrap().shutdown().await.unwrap();
 
     let snapshot = scratch.path().join("state.json");
     let state = std::fs::read_to_string(&snapshot).unwrap();
@@ -150,11 +150,11 @@ async fn units_that_were_spent_stay_spent_when_the_quota_changes_in_between() {
         for _ in 0..8 {
             token(&issuer).await;
         }
-        issuer.shutdown().await;
+        issuer.shutdown().await.unwrap();
         clock.advance(Duration::from_secs(2 * 3600));
         let issuer = start(other.clone()).await.unwrap();
         let is_granted = Call::good_token(&issuer).send(&issuer).await.unwrap().status == 200;
-        issuer.shutdown().await;
+        issuer.shutdown().await.unwrap();
         let issuer = start(Quota::per_day(10)).await.unwrap();
         let left = issuer.quota_left("app").unwrap()[0].left;
         assert_eq!(left, 2 - u32::from(is_granted), "after {other:?}");
@@ -186,12 +186,12 @@ async fn a_client_that_is_registered_again_gets_what_it_is_given_and_keeps_the_r
     let start = |builder: IssuerBuilder| builder.directory(scratch.path()).start();
     let issuer = start(Issuer::builder().client_id("app")).await.unwrap();
     let secret = issuer.client_secret().to_owned();
-    issuer.shutdown().await;
+    issuer.shutdown().await.unwrap();
 
     let given = Issuer::builder().client_for("app", "", [Resource::Shipments]);
     let issuer = start(given).await.unwrap();
     assert_eq!(issuer.credentials()[0].resources, [Resource::Shipments]);
-    issuer.shutdown().await;
+    issuer.shutdown().await.unwrap();
 
     let issuer = start(Issuer::builder().client_id("app")).await.unwrap();
     assert_eq!(issuer.credentials()[0].resources, [Resource::Shipments]);
@@ -209,7 +209,7 @@ async fn a_key_stays_published_for_tokens_that_it_signed_after_the_last_save() {
     let issuer = kept_in(scratch.path()).clock(clock.clone()).start().await.unwrap();
     let live = token(&issuer).await;
     let (left, address) = (killed(scratch.path()), issuer.address());
-    issuer.shutdown().await;
+    issuer.shutdown().await.unwrap();
     let next = kept_in(left.path()).clock(clock.clone()).bind(address);
     let issuer = next.lifetime(Duration::from_secs(60)).start().await.unwrap();
     issuer.rotate_keys().await.unwrap();
@@ -229,7 +229,7 @@ async fn a_clock_before_the_epoch_costs_no_state() {
     issuer.happen(Event::ClockBehind(Duration::from_secs(100 * 365 * 86_400)));
     assert_eq!(Call::good_token(&issuer).send(&issuer).await.unwrap().status, 200);
     issuer.create_api_key().unwrap();
-    issuer.shutdown().await;
+    issuer.shutdown().await.unwrap();
     let issuer = kept_in(scratch.path()).clock(clock).start().await.unwrap();
     assert_eq!(issuer.spent(), 2);
     let at = issuer.credentials()[0].requests[1].at;

@@ -112,7 +112,7 @@ async fn a_key_that_was_kept_signs_for_the_next_issuer() {
     let kept = key.to_pkcs8();
     let issuer = Issuer::builder().signing_key(key).start().await.unwrap();
     let token = token(&issuer).await;
-    issuer.shutdown().await;
+    issuer.shutdown().await.unwrap();
     let key = SigningKey::from_pkcs8(kept.expose_secret()).unwrap();
     let issuer = Issuer::builder().signing_key(key).start().await.unwrap();
     assert!(verifies(&jwks(&issuer).await, &token));

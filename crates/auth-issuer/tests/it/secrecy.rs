@@ -94,7 +94,7 @@ async fn no_secret_is_logged_or_shown_whatever_comes() {
     Call::get(entrance.strip_prefix(issuer.url()).unwrap()).send(&issuer).await.unwrap();
     shown.push_str(&format!("{:?} {:?}", issuer.last_token_request(), issuer.counters()));
     let admin_token = issuer.admin_token().to_owned();
-    issuer.shutdown().await;
+    issuer.shutdown().await.unwrap();
 
     let logged = log.text();
     assert!(logged.contains("token request refused"), "nothing was logged");
@@ -180,7 +180,7 @@ async fn what_is_sent_in_secret_comes_back_nowhere() {
         issuer.admin_token().to_owned(),
         issuer.settings_url().split_once("token=").unwrap().1.to_owned(),
     ];
-    issuer.shutdown().await;
+    issuer.shutdown().await.unwrap();
     places.extend([("left", files(scratch.path())), ("logged", log.text())]);
     let canaries = (0..19).map(|number| format!("canary-{number:02}-"));
     let secrets = canaries.chain(run_secrets).chain([access_token, "secret-of-the-app".to_owned()]);

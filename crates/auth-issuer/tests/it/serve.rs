@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::time::{Duration, UNIX_EPOCH};
 
-use auth_issuer::{Issuer, ManualClock};
+use auth_issuer::{Fault, Issuer, ManualClock};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::http::{Call, Wire, shipments, token};
+use crate::http::{Call, Wire, good, shipments, token};
 
 #[tokio::test]
 async fn defaults_suit_a_test() {
@@ -125,11 +125,40 @@ async fn shutdown_closes_the_port_and_the_connections() {
     let address = issuer.address();
     let mut wire = Wire::to(&issuer).await.unwrap();
     wire.exchange(&Call::get("/v2/shipments")).await.unwrap();
-    issuer.shutdown().await;
+    issuer.shutdown().await.unwrap();
     assert!(TcpStream::connect(address).await.is_err());
     assert!(wire.exchange(&Call::get("/v2/shipments")).await.is_err());
     // The port can be had again.
     Issuer::builder().bind(address).start().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_directory_can_be_had_after_a_shutdown_and_a_drop_that_requests_over_http_2_outlive() {
+    let scratch = tempfile::tempdir().unwrap();
+    let start = || Issuer::builder().directory(scratch.path()).client("app", "secret").start();
+    for is_dropped in [false, true] {
+        let issuer = start().await.unwrap();
+        issuer.fail_next(1, Fault::hang());
+        let stream = TcpStream::connect(issuer.address()).await.unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+                .await
+                .unwrap();
+        tokio::spawn(connection);
+        let request = hyper::Request::post(issuer.token_endpoint())
+            .header("content-type", "application/json")
+            .body(good(&issuer).to_string())
+            .unwrap();
+        let _held = tokio::spawn(sender.send_request(request));
+        issuer.until_token_requests(1).await;
+        // The task of the request holds on to all of the issuer's state until the runtime comes to it.
+        if is_dropped {
+            drop(issuer)
+        } else {
+            issuer.shutdown().await.unwrap()
+        }
+        start().await.unwrap().shutdown().await.unwrap();
+    }
 }
 
 #[tokio::test]
