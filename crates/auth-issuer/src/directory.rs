@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 const SNAPSHOT: &str = "state.json";
 
 /// The form of what is written: another one is not read.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// How long a journal may grow before it is put into a snapshot, in bytes.
 const LONGEST_JOURNAL: u64 = 1024 * 1024;
@@ -111,7 +111,7 @@ impl Directory {
         let envelope = Envelope { version: VERSION, journal: number, state };
         let new = self.path.join("state.json.new");
         let mut file = private(&new, OpenOptions::new().write(true).create(true).truncate(true))?;
-        file.write_all(&serde_json::to_vec_pretty(&envelope)?)?;
+        file.write_all(&serde_json::to_vec(&envelope)?)?;
         file.sync_all()?;
         fs::rename(&new, self.path.join(SNAPSHOT))?;
         // What is left of it is in no snapshot's name any more.
@@ -138,6 +138,17 @@ impl Directory {
         }
         self.length += line.len() as u64;
         Ok(self.length > LONGEST_JOURNAL)
+    }
+
+    /// Whether a line could not be written: a snapshot has to be next.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.journal.is_none()
+    }
+
+    /// As if a line could not be written.
+    #[cfg(test)]
+    pub(crate) fn break_journal(&mut self) {
+        self.journal = None;
     }
 
     fn entries<E: DeserializeOwned>(&self) -> io::Result<Vec<E>> {
@@ -241,7 +252,7 @@ mod tests {
         assert!(Directory::open::<String, u32>(scratch.path()).is_err());
         fs::write(scratch.path().join(SNAPSHOT), r#"{"version":1,"journal":1,"state":7}"#).unwrap();
         let error = Directory::open::<String, u32>(scratch.path()).map(|_| ()).unwrap_err();
-        assert_eq!(error.to_string(), "state.json has the version 1, not 2");
+        assert_eq!(error.to_string(), "state.json has the version 1, not 3");
     }
 
     #[cfg(unix)]

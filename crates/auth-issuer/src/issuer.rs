@@ -195,8 +195,10 @@ impl Issuer {
     /// If a [directory](crate::IssuerBuilder::directory) cannot be written to, that is logged, and it holds for this run;
     /// [`shutdown`](Self::shutdown) tries again.
     pub fn revoke(&self, token: &str) -> bool {
-        // Without an answer from the disk it is one of ours all the same.
-        self.state.revoke(token).unwrap_or(true)
+        let Some(known) = self.state.tokens.known(token) else { return false };
+        // It was logged; without an answer from the disk it is one of ours all the same.
+        let _ = self.state.revoke(&known);
+        true
     }
 
     /// Makes every token issued so far invalid; those issued later are valid. Otherwise as [`revoke`](Self::revoke).

@@ -10,6 +10,7 @@ use crate::hash::SecretHash;
 use crate::moment;
 use crate::past::{Held, Outcome, PastRequest};
 use crate::quota::Quota;
+use crate::revoked::Revoked;
 
 /// The state of a registry.
 #[derive(Default, Serialize, Deserialize)]
@@ -20,6 +21,7 @@ pub(crate) struct Kept {
     /// How many units were spent by credentials that are gone.
     #[serde(default)]
     pub(crate) spent_by_deleted: u64,
+    pub(crate) revoked: Revoked,
     /// What others keep along with it, by name.
     #[serde(default)]
     pub(crate) attached: BTreeMap<String, serde_json::Value>,
@@ -40,6 +42,10 @@ pub(crate) enum Entry {
     Begun { client: String, request: PastRequest },
     /// How it ended, and the token that it brought, for an audience.
     Ended { client: String, number: u64, outcome: Outcome, token: Option<(String, Held)> },
+    /// The token of this number was revoked, which is dead then anyhow, in Unix seconds.
+    Revoked { number: u64, expires_at: u64 },
+    /// All tokens with a smaller number were.
+    RevokedBelow { number: u64 },
 }
 
 impl Kept {
@@ -86,6 +92,8 @@ impl Kept {
                     credential.holds(audience, *held);
                 }
             }
+            Entry::Revoked { number, expires_at } => self.revoked.insert(*number, *expires_at),
+            Entry::RevokedBelow { number } => self.revoked.insert_below(*number),
         }
     }
 }

@@ -103,6 +103,7 @@ mod random;
 mod record;
 mod registry;
 mod resource;
+mod revoked;
 mod rotation;
 mod serve;
 mod skew;

@@ -1,7 +1,10 @@
 //! Everybody who may ask: credentials and the legacy key, in memory, and in a directory if there is one.
 
 mod changes;
+#[cfg(test)]
+mod disk_tests;
 mod requests;
+mod revocations;
 #[cfg(test)]
 mod tests;
 
@@ -178,6 +181,15 @@ impl Inner {
             Place::Memory => Ok(()),
             Place::Directory(directory) => directory.replace(&self.kept),
             Place::Closed => Err(closed()),
+        }
+    }
+
+    /// Whether something could not be written down since the last snapshot. One has to be next then.
+    fn is_behind(&self) -> bool {
+        match &self.place {
+            Place::Memory => false,
+            Place::Directory(directory) => directory.is_broken(),
+            Place::Closed => true,
         }
     }
 

@@ -31,6 +31,11 @@ impl SkewedClock {
         self.right.now()
     }
 
+    /// The earlier of the two: what is over by it is over by the other one too.
+    pub(crate) fn earlier(&self) -> SystemTime {
+        self.right().min(self.now())
+    }
+
     pub(crate) fn set(&self, skew: Skew) {
         *self.skew() = skew;
     }
@@ -75,6 +80,9 @@ mod tests {
         right.advance(Duration::from_secs(1));
         assert_eq!(clock.now(), UNIX_EPOCH + Duration::from_secs(71));
         assert_eq!(clock.right(), UNIX_EPOCH + Duration::from_secs(101));
+        assert_eq!(clock.earlier(), clock.now());
+        clock.set(Skew::Ahead(Duration::from_secs(30)));
+        assert_eq!(clock.earlier(), clock.right());
         clock.set(Skew::Behind(Duration::MAX));
         assert_eq!(clock.now(), UNIX_EPOCH);
         clock.set(Skew::Ahead(Duration::MAX));

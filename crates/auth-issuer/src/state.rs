@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use http::StatusCode;
 
@@ -15,9 +16,10 @@ use crate::page::once::Once;
 use crate::record::TokenRequestRecord;
 use crate::registry::Registry;
 use crate::skew::{Skew, SkewedClock};
-use crate::tokens::Tokens;
+use crate::tokens::{Tokens, Verified};
 
-/// In memory, behind locks that are held for a few instructions and never across an await.
+/// In memory, behind locks that are never held across an await. With a directory, that of the registry is held while the disk
+/// writes: a line for each token request and each revocation, and all of it for what is changed by hand and for keys.
 pub(crate) struct State {
     pub(crate) clock: Arc<SkewedClock>,
     pub(crate) registry: Registry,
@@ -74,23 +76,20 @@ impl State {
         }
     }
 
-    /// Makes `token` invalid from now on; false if it is not one of this issuer's.
+    /// Makes a token invalid from now on.
     ///
     /// # Errors
     ///
     /// When it could not be written down: it is invalid in this run alone.
-    pub(crate) fn revoke(&self, token: &str) -> io::Result<bool> {
-        let is_ours = self.tokens.revoke(token, self.clock.now());
-        if is_ours {
-            self.keep_tokens()?;
-        }
-        Ok(is_ours)
+    pub(crate) fn revoke(&self, token: &Verified) -> io::Result<()> {
+        let kept = self.registry.revoke(token.number, token.expires_at, self.clock.earlier());
+        kept.inspect_err(|error| tracing::error!(%error, "a revocation could not be written down"))
     }
 
     /// Makes every token minted so far invalid; otherwise as [`revoke`](Self::revoke).
     pub(crate) fn revoke_all(&self) -> io::Result<()> {
-        self.tokens.revoke_all();
-        self.keep_tokens()
+        let kept = self.registry.revoke_below(self.tokens.next());
+        kept.inspect_err(|error| tracing::error!(%error, "a revocation could not be written down"))
     }
 
     /// Signs with a key that is made on the spot, if it is not one of the process's first. If none can be made, the last one
@@ -123,14 +122,20 @@ impl State {
     pub(crate) fn keep_tokens(&self) -> io::Result<()> {
         let kept = self.registry.attach(Tokens::NAME, || self.tokens.saved());
         kept.inspect_err(|error| {
-            tracing::error!(%error, "keys and revocations could not be written down");
+            tracing::error!(%error, "the keys could not be written down");
         })
+    }
+
+    /// The token, if it lives at `now`: signed here, for this API, neither expired nor revoked.
+    pub(crate) fn valid(&self, token: &str, now: SystemTime) -> Option<Verified> {
+        let token = self.tokens.unexpired(token, now);
+        token.filter(|token| !self.registry.is_revoked(token.number))
     }
 
     /// Whether `token` opens anything now.
     pub(crate) fn is_valid(&self, token: &str) -> bool {
-        let verified = self.tokens.valid(token, self.clock.now());
-        verified.is_some_and(|verified| self.registry.is_enabled(&verified.client, verified.serial))
+        let valid = self.valid(token, self.clock.now());
+        valid.is_some_and(|valid| self.registry.is_enabled(&valid.client, valid.serial))
     }
 
     /// What the API answers to everything, if not what it should.

@@ -1,4 +1,4 @@
-//! Access tokens: minted, verified, revoked.
+//! Access tokens: minted and verified. Which of them were revoked is the registry's to say.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,10 +18,6 @@ use crate::past::Held;
 /// test sends the same few tokens thousands of times.
 const REMEMBERED: usize = 1024;
 
-/// From how many revocations on those are forgotten whose tokens have expired long ago, and how long that is, in seconds.
-const REVOKED: usize = 10_000;
-const DEAD_FOR: u64 = 7 * 24 * 60 * 60;
-
 /// The mint of one issuer.
 pub(crate) struct Tokens {
     ring: Mutex<KeyRing>,
@@ -35,7 +31,7 @@ pub(crate) struct Tokens {
     book: Mutex<Book>,
 }
 
-/// What a mint begins with: another one's keys and revocations, or its own.
+/// What a mint begins with: another one's keys, or its own.
 pub(crate) struct Mint {
     ring: KeyRing,
     instance: String,
@@ -52,9 +48,6 @@ struct SavedMint {
     run: u64,
     /// How long the tokens of this run live, in seconds.
     lifetime: u64,
-    revoked_below: u64,
-    /// Their numbers, and when they expire, in Unix seconds.
-    revoked: Vec<(u64, u64)>,
 }
 
 /// So many tokens can be numbered in one run.
@@ -70,12 +63,7 @@ impl Mint {
     pub(crate) fn restored(saved: Value, now: SystemTime) -> Option<Self> {
         let saved: SavedMint = serde_json::from_value(saved).ok()?;
         let run = saved.run.checked_add(1)?;
-        let book = Book {
-            minted: run.checked_mul(RUN)?,
-            revoked_below: saved.revoked_below,
-            revoked: saved.revoked.into_iter().collect(),
-            verified: HashMap::new(),
-        };
+        let book = Book { minted: run.checked_mul(RUN)?, verified: HashMap::new() };
         // What it signed in that run after it was saved may live for so long.
         let tokens_until = unix_seconds(now).saturating_add(saved.lifetime);
         let ring = KeyRing::restored(&saved.keys, tokens_until)?;
@@ -131,10 +119,6 @@ pub(crate) struct Minted {
 #[derive(Default)]
 struct Book {
     minted: u64,
-    /// All tokens with a smaller number are revoked.
-    revoked_below: u64,
-    /// By their numbers: when they expire, in Unix seconds.
-    revoked: HashMap<u64, u64>,
     verified: HashMap<Box<str>, Verified>,
 }
 
@@ -150,8 +134,9 @@ pub(crate) struct Verified {
     /// Whether it is for an audience that this run serves, and in the name that it goes by. Another run may be the one.
     is_served: bool,
     kid: Arc<str>,
-    number: u64,
-    expires_at: u64,
+    pub(crate) number: u64,
+    /// In Unix seconds.
+    pub(crate) expires_at: u64,
 }
 
 impl Tokens {
@@ -160,13 +145,9 @@ impl Tokens {
 
     /// What is to be kept of it.
     pub(crate) fn saved(&self) -> Value {
-        let (revoked_below, revoked) = {
-            let book = self.book();
-            (book.revoked_below, book.revoked.iter().map(|(number, exp)| (*number, *exp)).collect())
-        };
         let keys = self.ring().saved();
         let (instance, run, lifetime) = (self.instance.clone(), self.run, self.lifetime.as_secs());
-        let saved = SavedMint { keys, instance, run, lifetime, revoked_below, revoked };
+        let saved = SavedMint { keys, instance, run, lifetime };
         // Strings and numbers always serialise.
         serde_json::to_value(saved).unwrap_or_default()
     }
@@ -224,43 +205,22 @@ impl Tokens {
         Some(Minted { token, held: Held { number, issued_at: now, expires_at } })
     }
 
-    /// The token, if it lives at `now`: signed here, for this API, neither expired nor revoked. Whether the request may
+    /// The token, if it lives at `now`, and was not revoked: signed here, for this API, not expired. Whether the request may
     /// carry it, if it is bound to a key, is to be seen still.
-    pub(crate) fn valid(&self, token: &str, now: SystemTime) -> Option<Verified> {
+    pub(crate) fn unexpired(&self, token: &str, now: SystemTime) -> Option<Verified> {
         let verified = self.verify(token)?;
-        let is_alive = verified.expires_at > unix_seconds(now) && !self.is_revoked(verified.number);
+        let is_alive = verified.expires_at > unix_seconds(now);
         (verified.is_served && is_alive).then_some(verified)
     }
 
-    /// Whether the token of this number was revoked.
-    pub(crate) fn is_revoked(&self, number: u64) -> bool {
-        let book = self.book();
-        number < book.revoked_below || book.revoked.contains_key(&number)
+    /// The token, dead or alive, of this run or an earlier one; `None` if it is not one of this issuer's.
+    pub(crate) fn known(&self, token: &str) -> Option<Verified> {
+        self.verify(token)
     }
 
-    /// Whom `token` was issued to, dead or alive, in this run or an earlier one; `None` if it is not one of this issuer's.
-    pub(crate) fn client(&self, token: &str) -> Option<Arc<str>> {
-        self.verify(token).map(|verified| verified.client)
-    }
-
-    /// Makes `token` invalid from now on; false if it is not one of this issuer's.
-    pub(crate) fn revoke(&self, token: &str, now: SystemTime) -> bool {
-        let Some(verified) = self.verify(token) else { return false };
-        let mut book = self.book();
-        if book.revoked.len() >= REVOKED {
-            // They are dead anyhow; not at once, since a test may set its clock back.
-            let dead = unix_seconds(now).saturating_sub(DEAD_FOR);
-            book.revoked.retain(|_, expires_at| *expires_at > dead);
-        }
-        book.revoked.insert(verified.number, verified.expires_at);
-        true
-    }
-
-    /// Makes every token minted so far invalid.
-    pub(crate) fn revoke_all(&self) {
-        let mut book = self.book();
-        book.revoked_below = book.minted + 1;
-        book.revoked.clear();
+    /// The number that the next token will have.
+    pub(crate) fn next(&self) -> u64 {
+        self.book().minted + 1
     }
 
     /// The number of the next signing key, which nobody else gets.

@@ -116,7 +116,7 @@ fn v2(state: &State, request: &Request, resource: Resource) -> Option<Response> 
         Scheme::Dpop => NotPossessed::Token.challenge(),
     };
     let now = state.clock.now();
-    let Some(valid) = state.tokens.valid(token, now) else { return unauthorized(invalid) };
+    let Some(valid) = state.valid(token, now) else { return unauthorized(invalid) };
     let shown = possession::Presented {
         scheme,
         token,

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use super::{Access, Begun, Registry, Uncharged};
 use crate::credential::{Credential, Known, Serial};
-use crate::kept::Entry;
+use crate::kept::{Entry, Kept};
 use crate::past::{Held, Outcome, PastRequest};
 use crate::quota::{QuotaHeaders, charge};
 use crate::resource::Resource;
@@ -21,12 +21,12 @@ impl Registry {
         id: &str,
         audience: &str,
         is_charged: bool,
-        is_revoked: impl FnOnce(u64) -> bool,
         clock: impl FnOnce() -> SystemTime,
     ) -> Begun {
         let mut inner = self.inner();
         let now = clock();
-        let Some(credential) = inner.kept.credentials.get_mut(id) else {
+        let Kept { credentials, revoked, .. } = &mut inner.kept;
+        let Some(credential) = credentials.get_mut(id) else {
             return Begun { number: None, spent: Ok(QuotaHeaders::default()) };
         };
         let spent = match is_charged {
@@ -35,7 +35,7 @@ impl Registry {
         };
         let request = PastRequest {
             at: now,
-            cause: credential.cause(audience, is_revoked, now),
+            cause: credential.cause(audience, |number| revoked.contains(number), now),
             outcome: None,
             spent: is_charged && spent.is_ok(),
         };

@@ -45,9 +45,8 @@ pub(crate) async fn token(Extract(state): Extract<Arc<State>>, request: Request)
         state.charges(fault.as_ref()) && (asked.is_ok() || state.registry.counts_failures());
     let (id, audience) = (request.client_id.as_deref(), request.audience.as_deref());
     let (id, audience) = (id.unwrap_or_default(), audience.unwrap_or_default());
-    let is_revoked = |number| state.tokens.is_revoked(number);
     let clock = || state.clock.right();
-    let begun = state.registry.begin(id, audience, is_charged, is_revoked, clock);
+    let begun = state.registry.begin(id, audience, is_charged, clock);
     let end = |outcome, token| {
         state.registry.end(id, begun.number, outcome, token);
         state.tally.ended(outcome);

@@ -27,15 +27,11 @@ fn revoked(state: &State, request: &TokenRequest) -> Result<(), Refusal> {
     let (client, ..) = authenticate(state, request)?;
     let token = request.token.as_ref().ok_or(Refusal::InvalidRequest("token is missing"))?;
     let token = token.expose_secret();
-    match state.tokens.client(token) {
-        Some(owner) if *owner != *client => return Err(Refusal::NotYours),
-        Some(_) => match state.revoke(token) {
-            Ok(_) => {}
-            // "The client must assume the token still exists and may retry" (RFC 7009 §2.2.1).
-            Err(_) => return Err(Refusal::RevokedForNow),
-        },
+    match state.tokens.known(token) {
+        Some(known) if *known.client != *client => Err(Refusal::NotYours),
+        // "The client must assume the token still exists and may retry" (RFC 7009 §2.2.1).
+        Some(known) => state.revoke(&known).map_err(|_| Refusal::RevokedForNow),
         // As good as revoked (RFC 7009 §2.2).
-        None => {}
+        None => Ok(()),
     }
-    Ok(())
 }

@@ -157,6 +157,38 @@ fn what_the_properties_change_is_good_before() {
     assert_eq!(bench.revoke(&[form], body.as_bytes()), (200, None));
 }
 
+#[test]
+fn what_cannot_be_written_down_is_a_server_error_until_there_is_room_again() {
+    let scratch = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let builder = Issuer::builder().client("app", "s3cret").directory(scratch.path());
+    let issuer = runtime.block_on(builder.start()).unwrap();
+    let bench = Bench { runtime, issuer, holder: Holder::es256() };
+    let form = ("content-type", FORM.as_bytes());
+    let request = request(&[form], bench.secret().as_bytes());
+    let response = bench.runtime.block_on(token(Extract(bench.state()), request));
+    let body = bench.runtime.block_on(to_bytes(response.into_body(), usize::MAX)).unwrap();
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    let issued = body["access_token"].as_str().unwrap();
+
+    let obstacle = scratch.path().join("state.json.new");
+    std::fs::create_dir(&obstacle).unwrap();
+    bench.state().registry.break_journal();
+    let revocation = bench.secret() + "&token=" + issued;
+    for failed in 1..3 {
+        let answer = bench.token(&[form], bench.secret().as_bytes());
+        assert_eq!(answer, (500, Some("server_error".to_owned())));
+        assert_eq!(bench.issuer.counters().failed, failed);
+        let answer = bench.revoke(&[form], revocation.as_bytes());
+        assert_eq!(answer, (503, Some("temporarily_unavailable".to_owned())));
+        assert!(!bench.issuer.is_valid(issued), "it is revoked for now");
+        assert!(bench.issuer.revoke(issued), "it is one of its own all the same");
+    }
+    std::fs::remove_dir(&obstacle).unwrap();
+    assert_eq!(bench.revoke(&[form], revocation.as_bytes()), (200, None));
+    assert_eq!(bench.token(&[form], bench.secret().as_bytes()), (200, None));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
