@@ -4,20 +4,22 @@
 //! so that no moment has a snapshot with the journal of another. What a process has written survives its death; a machine that
 //! loses power may lose the last of it, which is good enough for development.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::private;
+
 const SNAPSHOT: &str = "state.json";
 
 /// The form of what is written: another one is not read.
 const VERSION: u32 = 3;
 
-/// How long a journal may grow before it is put into a snapshot, in bytes.
-const LONGEST_JOURNAL: u64 = 1024 * 1024;
+/// How far a journal may grow before it is put into a snapshot, or before that is tried again, in bytes.
+const STEP: u64 = 1024 * 1024;
 
 /// A directory that belongs to this process while it lives.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub(crate) struct Directory {
     journal: Option<File>,
     /// How much is in the journal.
     length: u64,
+    /// How much of it is long enough for a snapshot.
+    due: u64,
     number: u64,
     /// Held, not read.
     _lock: File,
@@ -63,12 +67,8 @@ impl Directory {
         S: DeserializeOwned,
         E: DeserializeOwned,
     {
-        let mut builder = DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(path)?;
-        let lock = private(
+        private::directory(path)?;
+        let lock = private::open(
             &path.join("lock"),
             OpenOptions::new().write(true).create(true).truncate(false),
         )?;
@@ -79,22 +79,30 @@ impl Directory {
             }
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        let mut directory =
-            Self { path: path.to_owned(), journal: None, length: 0, number: 0, _lock: lock };
-        let bytes = match fs::read(path.join(SNAPSHOT)) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((directory, None)),
-            Err(error) => return Err(error),
+        let mut directory = Self {
+            path: path.to_owned(),
+            journal: None,
+            length: 0,
+            due: STEP,
+            number: 0,
+            _lock: lock,
+        };
+        let Some(bytes) = private::read(&path.join(SNAPSHOT))? else {
+            directory.remove_orphans()?;
+            return Ok((directory, None));
         };
         // Before the rest, which another version has in another form.
         let Versioned { version } = serde_json::from_slice(&bytes)?;
         if version != VERSION {
-            let text = format!("{SNAPSHOT} has the version {version}, not {VERSION}");
+            let text = format!(
+                "{SNAPSHOT} has the version {version}, not {VERSION}: name another directory, or remove this one"
+            );
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
         let envelope: Envelope<S> = serde_json::from_slice(&bytes)?;
         directory.number = envelope.journal;
         let entries = directory.entries()?;
+        directory.remove_orphans()?;
         Ok((directory, Some(Found { snapshot: envelope.state, entries })))
     }
 
@@ -105,12 +113,10 @@ impl Directory {
     /// Those of the file system; the old state is there then.
     pub(crate) fn replace(&mut self, state: &impl Serialize) -> io::Result<()> {
         let number = self.number + 1;
-        let journal =
-            private(&self.journal_path(number), OpenOptions::new().append(true).create(true))?;
-        journal.set_len(0)?;
+        let journal = private::anew(&self.journal_path(number))?;
         let envelope = Envelope { version: VERSION, journal: number, state };
         let new = self.path.join("state.json.new");
-        let mut file = private(&new, OpenOptions::new().write(true).create(true).truncate(true))?;
+        let mut file = private::anew(&new)?;
         file.write_all(&serde_json::to_vec(&envelope)?)?;
         file.sync_all()?;
         fs::rename(&new, self.path.join(SNAPSHOT))?;
@@ -118,11 +124,16 @@ impl Directory {
         let _ = fs::remove_file(self.journal_path(self.number));
         self.number = number;
         self.journal = Some(journal);
-        self.length = 0;
+        (self.length, self.due) = (0, STEP);
+        // It is in its place already, and is read from there by whoever comes next.
+        if let Err(error) = private::sync(&self.path) {
+            tracing::warn!(%error, "the state would not outlive a machine that loses power now");
+        }
         Ok(())
     }
 
-    /// Writes one more entry; whether the journal is long enough for a new snapshot.
+    /// Writes one more entry; whether the journal is long enough for a new snapshot. It says so once for each step that it
+    /// grows.
     ///
     /// # Errors
     ///
@@ -137,7 +148,11 @@ impl Directory {
             return Err(error);
         }
         self.length += line.len() as u64;
-        Ok(self.length > LONGEST_JOURNAL)
+        let is_due = self.length > self.due;
+        if is_due {
+            self.due = self.length + STEP;
+        }
+        Ok(is_due)
     }
 
     /// Whether a line could not be written: a snapshot has to be next.
@@ -152,7 +167,8 @@ impl Directory {
     }
 
     fn entries<E: DeserializeOwned>(&self) -> io::Result<Vec<E>> {
-        let file = match File::open(self.journal_path(self.number)) {
+        let path = self.journal_path(self.number);
+        let file = match private::open(&path, OpenOptions::new().read(true)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),
@@ -170,16 +186,25 @@ impl Directory {
         Ok(entries)
     }
 
+    /// Removes the journals that no snapshot names, of processes that were killed while they changed from one to the next.
+    fn remove_orphans(&self) -> io::Result<()> {
+        let current = self.journal_path(self.number);
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let number = name.to_str().and_then(|name| {
+                name.strip_prefix("requests-")?.strip_suffix(".jsonl")?.parse::<u64>().ok()
+            });
+            if number.is_some() && entry.path() != current {
+                private::remove(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
     fn journal_path(&self, number: u64) -> PathBuf {
         self.path.join(format!("requests-{number}.jsonl"))
     }
-}
-
-/// Opens a file that nobody else may read.
-fn private(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    options.open(path)
 }
 
 #[cfg(test)]
@@ -252,7 +277,57 @@ mod tests {
         assert!(Directory::open::<String, u32>(scratch.path()).is_err());
         fs::write(scratch.path().join(SNAPSHOT), r#"{"version":1,"journal":1,"state":7}"#).unwrap();
         let error = Directory::open::<String, u32>(scratch.path()).map(|_| ()).unwrap_err();
-        assert_eq!(error.to_string(), "state.json has the version 1, not 3");
+        let text =
+            "state.json has the version 1, not 3: name another directory, or remove this one";
+        assert_eq!(error.to_string(), text);
+    }
+
+    #[test]
+    fn journals_that_no_snapshot_names_are_removed_and_nothing_else_is() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (mut directory, _) = open(scratch.path());
+        for state in ["first", "second"] {
+            directory.replace(&state).unwrap();
+        }
+        directory.append(&1).unwrap();
+        drop(directory);
+        let at = |name: &str| scratch.path().join(name);
+        for name in ["requests-1.jsonl", "requests-3.jsonl", "requests-x.jsonl", "requests-1.txt"] {
+            fs::write(at(name), "7").unwrap();
+        }
+        let (mut directory, found) = open(scratch.path());
+        assert_eq!(found, Some(("second".to_owned(), vec![1])));
+        assert!(!at("requests-1.jsonl").exists() && !at("requests-3.jsonl").exists());
+        assert!(at("requests-2.jsonl").exists());
+        assert!(at("requests-x.jsonl").exists() && at("requests-1.txt").exists());
+        // Nor is one read that comes to be there afterwards.
+        fs::write(at("requests-3.jsonl"), "7\n").unwrap();
+        directory.replace(&"third").unwrap();
+        drop(directory);
+        assert_eq!(open(scratch.path()).1, Some(("third".to_owned(), vec![])));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_others_have_put_there_is_neither_followed_nor_kept() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let scratch = tempfile::tempdir().unwrap();
+        let (state, victim) = (scratch.path().join("state"), scratch.path().join("victim"));
+        let (mut directory, _) = open(&state);
+        let planted = state.join("state.json.new");
+        fs::write(&planted, "").unwrap();
+        fs::set_permissions(&planted, fs::Permissions::from_mode(0o666)).unwrap();
+        fs::write(&victim, "precious").unwrap();
+        symlink(&victim, state.join("requests-1.jsonl")).unwrap();
+        directory.replace(&"x").unwrap();
+        directory.append(&1).unwrap();
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+        let mode = fs::metadata(state.join(SNAPSHOT)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        drop(directory);
+        fs::remove_file(state.join("lock")).unwrap();
+        symlink(&victim, state.join("lock")).unwrap();
+        assert!(Directory::open::<String, u32>(&state).is_err());
     }
 
     #[cfg(unix)]

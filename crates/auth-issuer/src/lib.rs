@@ -98,6 +98,7 @@ mod oauth;
 mod page;
 mod past;
 mod possession;
+mod private;
 mod quota;
 mod random;
 mod record;

@@ -193,7 +193,8 @@ impl Inner {
         }
     }
 
-    /// Keeps one entry more. A journal that cannot be trusted any more is given up for a snapshot.
+    /// Keeps one entry more. A journal that cannot be trusted any more is given up for a snapshot; one that is only long stays
+    /// until there is one.
     fn write_down(&mut self, entry: &Entry) -> io::Result<()> {
         let directory = match &mut self.place {
             Place::Memory => return Ok(()),
@@ -202,7 +203,13 @@ impl Inner {
         };
         match directory.append(entry) {
             Ok(false) => Ok(()),
-            Ok(true) | Err(_) => directory.replace(&self.kept),
+            Ok(true) => {
+                if let Err(error) = directory.replace(&self.kept) {
+                    tracing::warn!(%error, "the journal grows on, since no snapshot could be written");
+                }
+                Ok(())
+            }
+            Err(_) => directory.replace(&self.kept),
         }
     }
 }

@@ -93,3 +93,34 @@ fn what_can_be_written_nowhere_is_no_success_however_often_it_is_tried() {
     assert!(registry.is_revoked(7) && registry.is_revoked(4));
     assert_eq!(registry.spent(), 2, "they were counted, though refused");
 }
+
+#[test]
+fn what_is_in_the_journal_is_kept_though_no_snapshot_can_be_made_of_it_and_that_is_tried_at_times()
+{
+    // A line of a tenth of what makes a snapshot due.
+    let id = "x".repeat(105_000);
+    let (scratch, registry) = with_client(&id);
+    let before = written(scratch.path()).0;
+    let obstacle = scratch.path().join("state.json.new");
+    fs::create_dir(&obstacle).unwrap();
+    let spend = || registry.begin(&id, "api", false, || UNIX_EPOCH).spent.map(|_| ());
+    for _ in 0..11 {
+        spend().unwrap();
+    }
+    // The first thing that a snapshot needs is a journal to go on with.
+    let tried = scratch.path().join("requests-3.jsonl");
+    assert!(tried.exists());
+    fs::remove_file(&tried).unwrap();
+    for _ in 0..8 {
+        spend().unwrap();
+        assert!(!tried.exists(), "every request would pay for it");
+    }
+    assert!(written(scratch.path()).0 == before);
+    fs::remove_dir(&obstacle).unwrap();
+    for _ in 0..3 {
+        spend().unwrap();
+    }
+    assert!(written(scratch.path()).0 != before);
+    drop(registry);
+    assert_eq!(open(scratch.path()).credentials()[0].requests.len(), 22);
+}
