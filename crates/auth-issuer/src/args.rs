@@ -1,6 +1,8 @@
 //! The command line of the program.
 
+use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use auth_issuer::{Issuer, IssuerBuilder, Quota, Refusal, Script, Window};
@@ -49,7 +51,7 @@ impl Command {
     ///
     /// A message for the user when a flag is unknown, lacks its value or has one that it does not take, when a value makes
     /// no sense, and when two of them contradict each other.
-    pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, String> {
+    pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, String> {
         let mut parser = Parser::from_args(arguments);
         let mut ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let mut port = 8400;
@@ -98,13 +100,14 @@ impl Command {
                         _ => return Err(wrong("retry-after, auth0, bare or words")),
                     };
                 }
-                "directory" => builder = builder.directory(value()?),
+                "directory" => builder = builder.directory(path(&mut parser)?),
                 "script" => {
-                    let path = value()?;
+                    let path = path(&mut parser)?;
+                    let shown = path.display();
                     let file = std::fs::read_to_string(&path)
-                        .map_err(|error| format!("--{flag}: {path} cannot be read: {error}"))?;
+                        .map_err(|error| format!("--{flag}: {shown} cannot be read: {error}"))?;
                     let script = Script::from_toml(&file);
-                    builder = builder.script(script.map_err(|error| format!("{path}: {error}"))?);
+                    builder = builder.script(script.map_err(|error| format!("{shown}: {error}"))?);
                 }
                 "i-know-this-is-for-development" => builder = builder.allow_non_loopback(),
                 _ => return Err(unknown(Arg::Long(&flag))),
@@ -127,6 +130,11 @@ impl Command {
 
 fn unknown(argument: Arg<'_>) -> String {
     format!("{}; --help lists what there is", argument.unexpected())
+}
+
+/// Any name that the machine has for a file.
+fn path(parser: &mut Parser) -> Result<PathBuf, String> {
+    parser.value().map(PathBuf::from).map_err(|error| error.to_string())
 }
 
 fn text(parser: &mut Parser) -> Result<String, String> {
@@ -194,7 +202,7 @@ mod tests {
     use super::*;
 
     fn parse(line: &str) -> Result<Command, String> {
-        Command::parse(line.split_whitespace().map(str::to_owned))
+        Command::parse(line.split_whitespace().map(OsString::from))
     }
 
     #[track_caller]
@@ -264,6 +272,21 @@ mod tests {
         ] {
             let message = parse(line).unwrap_err();
             assert!(!message.is_empty() && !message.contains("Error"), "{line}: {message}");
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStringExt as _;
+            let odd = || OsString::from_vec(b"caf\xe9".to_vec());
+            for flag in ["--client-id", "--port", "--quota"] {
+                let message = Command::parse([flag.into(), odd()]).unwrap_err();
+                assert!(message.contains("is not Unicode"), "{message}");
+            }
+            let message = Command::parse([odd()]).unwrap_err();
+            assert!(message.contains("--help lists"), "{message}");
+            // A file may be called so.
+            assert!(matches!(Command::parse(["--directory".into(), odd()]), Ok(Command::Serve(_))));
+            let message = Command::parse(["--script".into(), odd()]).unwrap_err();
+            assert!(message.contains("cannot be read"), "{message}");
         }
         assert!(matches!(parse("--quota unlimited --help"), Ok(Command::Help)));
         assert!(matches!(parse("-h"), Ok(Command::Help)));

@@ -12,7 +12,12 @@ use crate::args::{Command, HELP};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let result = match Command::parse(std::env::args().skip(1)) {
+    // Never what is below a warning: that may name what a request has sent.
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_writer(std::io::stderr)
+        .init();
+    let result = match Command::parse(std::env::args_os().skip(1)) {
         Ok(Command::Help) => {
             print!("{HELP}");
             Ok(())

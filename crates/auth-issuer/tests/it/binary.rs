@@ -1,6 +1,7 @@
 //! The program.
 
-use std::io::{BufRead, BufReader};
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read as _};
 use std::process::{Child, Command, Output, Stdio};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_auth-issuer");
@@ -15,7 +16,7 @@ impl Drop for Running {
     }
 }
 
-fn run(arguments: &[&str]) -> Output {
+fn run(arguments: &[&(impl AsRef<OsStr> + ?Sized)]) -> Output {
     Command::new(PROGRAM).args(arguments).output().unwrap()
 }
 
@@ -23,8 +24,14 @@ fn run(arguments: &[&str]) -> Output {
 fn serving(arguments: &[&str]) -> (Running, String) {
     let mut command = Command::new(PROGRAM);
     let mut running = Running(command.args(arguments).stdout(Stdio::piped()).spawn().unwrap());
+    let output = wait_until_it_serves(&mut running.0);
+    (running, output)
+}
+
+/// What it has printed until then.
+fn wait_until_it_serves(child: &mut Child) -> String {
     let mut output = String::new();
-    for line in BufReader::new(running.0.stdout.take().unwrap()).lines() {
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         let line = line.unwrap();
         output.push_str(&line);
         output.push('\n');
@@ -32,7 +39,7 @@ fn serving(arguments: &[&str]) -> (Running, String) {
             break;
         }
     }
-    (running, output)
+    output
 }
 
 fn value(output: &str, name: &str) -> String {
@@ -93,6 +100,36 @@ fn it_refuses_an_address_that_others_can_reach() {
     assert!(output.stdout.is_empty());
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(message.contains("--i-know-this-is-for-development"), "{message}");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_goes_wrong_is_logged_and_a_state_that_could_not_be_kept_is_a_failure() {
+    let scratch = tempfile::tempdir().unwrap();
+    let directory = scratch.path().to_str().unwrap();
+    let arguments = ["--port", "0", "--directory", directory];
+    let mut command = Command::new(PROGRAM);
+    let child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = Running(child.spawn().unwrap());
+    wait_until_it_serves(&mut running.0);
+    std::fs::create_dir(scratch.path().join("state.json.new")).unwrap();
+    let pid = running.0.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let mut told = String::new();
+    running.0.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+    assert_eq!(running.0.wait().unwrap().code(), Some(2));
+    assert!(told.contains("ERROR auth_issuer::state"), "{told}");
+    assert!(told.contains("auth-issuer: keys and revocations could not be written down"), "{told}");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_argument_that_is_no_text_is_a_mistake_and_no_panic() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let output = run(&[OsStr::new("--client-id"), OsStr::from_bytes(b"caf\xe9")]);
+    assert_eq!(output.status.code(), Some(2));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.starts_with("auth-issuer: ") && message.contains("Unicode"), "{message}");
 }
 
 #[test]
