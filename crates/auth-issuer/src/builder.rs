@@ -124,6 +124,9 @@ impl IssuerBuilder {
     /// and no password of yours. The signing key cannot be one: without it the tokens of yesterday would be worth nothing. All
     /// files are for this user alone.
     ///
+    /// Which assertions and DPoP proofs were used is not kept: in the minutes for which one is good, it can be used once in each
+    /// run.
+    ///
     /// Give it a fixed port with [`bind`](Self::bind): tokens name the issuer's URL.
     pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
         self.directory = Some(path.into());
@@ -133,6 +136,9 @@ impl IssuerBuilder {
     /// Registers a public key, as a JWK, that the client may authenticate with: `private_key_jwt` (RFC 7523 §2.2), by RS256,
     /// PS256, ES256 or EdDSA. May be called again for more keys of the same client. A client that was not registered before
     /// is, as by [`client_id`](Self::client_id).
+    ///
+    /// An assertion is good once in a run of the issuer: another run on the same [`directory`](Self::directory) takes it again
+    /// until it expires.
     pub fn client_key(self, id: impl Into<String>, jwk_json: &str) -> Self {
         let id = id.into();
         let is_known = self.clients.iter().any(|known| known.id == id);
