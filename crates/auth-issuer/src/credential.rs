@@ -70,14 +70,17 @@ impl Grant {
     ///
     /// # Errors
     ///
-    /// When something is asked for that was not ticked.
+    /// When something is asked for that was not ticked, or that is no scope.
     pub(crate) fn scope(&self, asked: Option<&str>) -> Result<Option<String>, BeyondGrant> {
+        if !asked.is_none_or(is_scope) {
+            return Err(BeyondGrant);
+        }
         match (self, asked) {
             (Self::All, asked) => Ok(asked.map(str::to_owned)),
             (Self::Only(ticked), None) => Ok(Some(names(ticked))),
             (Self::Only(ticked), Some(asked)) => {
-                let wanted = asked.split(' ').filter(|name| !name.is_empty());
-                let wanted: Result<BTreeSet<Resource>, _> = wanted.map(str::parse).collect();
+                let wanted: Result<BTreeSet<Resource>, _> =
+                    asked.split(' ').map(str::parse).collect();
                 match wanted {
                     Ok(wanted) if wanted.is_subset(ticked) => Ok(Some(names(&wanted))),
                     _ => Err(BeyondGrant),
@@ -88,15 +91,24 @@ impl Grant {
 
     /// Whether a token with this `scope` opens `resource`.
     ///
-    /// One that may have everything has what it asked for, if it asked for resources at all.
+    /// What was taken from the grant since is closed to tokens that name it, and to those that name nothing. One that may have
+    /// everything has what it asked for, if it asked for resources at all.
     pub(crate) fn opens(&self, scope: Option<&str>, resource: Resource) -> bool {
         let mut names = scope.unwrap_or_default().split(' ');
         let is_named = names.clone().any(|name| name == resource.name());
         match self {
-            Self::Only(_) => is_named,
+            Self::Only(ticked) => ticked.contains(&resource) && (scope.is_none() || is_named),
             Self::All => is_named || !names.any(|name| name.parse::<Resource>().is_ok()),
         }
     }
+}
+
+/// Names with one space between two (RFC 6749 §3.3): visible ASCII without quotation marks and backslashes.
+fn is_scope(text: &str) -> bool {
+    text.split(' ').all(|name| {
+        let is_good = |byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~');
+        !name.is_empty() && name.bytes().all(is_good)
+    })
 }
 
 fn names(resources: &BTreeSet<Resource>) -> String {
@@ -206,6 +218,27 @@ mod tests {
         assert_eq!(only([]).scope(None), Ok(Some(String::new())));
         assert_eq!(Grant::All.scope(Some("read:x")), Ok(Some("read:x".to_owned())));
         assert_eq!(Grant::All.scope(None), Ok(None));
+        for bad in ["a  b", " a", "a ", " ", "a\"b", "a\\b", "a\nb", "a\tb", "é", "\u{7f}"] {
+            assert_eq!(Grant::All.scope(Some(bad)), Err(BeyondGrant), "{bad:?}");
+        }
+        assert_eq!(grant.scope(Some("invoices  shipments")), Err(BeyondGrant));
+        assert_eq!(Grant::All.scope(Some("!#[]~ x")), Ok(Some("!#[]~ x".to_owned())));
+    }
+
+    #[test]
+    fn a_token_opens_no_more_than_its_grant_does_now() {
+        let grant = only([Resource::Invoices, Resource::Shipments]);
+        let opens = |grant: &Grant, scope| {
+            Resource::ALL.into_iter().filter(|resource| grant.opens(scope, *resource)).count()
+        };
+        // The scope is of a time when documents were ticked, or everything was granted.
+        assert_eq!(opens(&grant, Some("invoices documents")), 1);
+        assert!(!grant.opens(Some("invoices documents"), Resource::Documents));
+        assert_eq!(opens(&grant, None), 2);
+        assert_eq!(opens(&grant, Some("read:x")), 0);
+        assert_eq!(opens(&only([]), None), 0);
+        assert_eq!(opens(&Grant::All, None), Resource::ALL.len());
+        assert_eq!(opens(&Grant::All, Some("invoices read:x")), 1);
     }
 
     #[test]

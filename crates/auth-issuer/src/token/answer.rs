@@ -27,7 +27,7 @@ pub(super) enum Refusal {
     AccessDenied,
     /// The credential is disabled.
     Disabled,
-    /// A resource that the credential was not given.
+    /// A resource that the credential was not given, or what is no scope.
     InvalidScope,
     Unsigned,
     /// The request could not be written down.
@@ -147,7 +147,7 @@ impl Refusal {
             Self::InvalidScope => (
                 StatusCode::BAD_REQUEST,
                 "invalid_scope",
-                "The credential was not given all of this scope",
+                "The credential was not given all of this scope, or it is no scope (RFC 6749, section 3.3)",
             ),
             Self::NotKept => (
                 StatusCode::INTERNAL_SERVER_ERROR,
