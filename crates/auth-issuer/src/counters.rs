@@ -11,7 +11,8 @@ use crate::past::Outcome;
 /// A snapshot of the issuer's counts since it started; see [`Issuer::counters`](crate::Issuer::counters).
 ///
 /// The outcomes of token requests add up to `token_requests`, but for requests that are being answered and those whose
-/// client left before the answer.
+/// client left before the answer. What a browser sends for the page of another site is in none of the counts, and neither
+/// are revocations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
@@ -26,16 +27,18 @@ pub struct Counters {
     pub bad_request: u64,
     /// Refused with 400 `unsupported_grant_type`.
     pub unsupported_grant: u64,
-    /// Refused with 400 `invalid_scope`: a resource that the credential was not given.
+    /// Refused with 400 `invalid_scope`: a resource that the credential was not given, or what is no scope.
     pub invalid_scope: u64,
     /// Refused with 403 `access_denied`, an audience that the issuer does not serve, or with 400 `unauthorized_client`, a
     /// disabled credential.
     pub access_denied: u64,
-    /// Refused with 429 `too_many_requests`.
+    /// Refused with 429 `too_many_requests`, or with what [`Refusal`](crate::Refusal) says in its place. Not those that a
+    /// [`Fault`](crate::Fault) answered with such a status: they are `faulted`, though no unit was left.
     pub over_quota: u64,
     /// Answered, or left without an answer, by a [`Fault`](crate::Fault). A delayed normal answer counts as what it is.
     pub faulted: u64,
-    /// Refused with 500 `server_error`: the token could not be signed.
+    /// Refused with 500 `server_error`: the request could not be written down, or the token not be signed. Not those that a
+    /// [`Fault`](crate::Fault) answered so.
     pub failed: u64,
     /// Requests to the API by the status of their answer.
     pub api_calls: BTreeMap<u16, u64>,

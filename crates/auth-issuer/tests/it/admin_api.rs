@@ -128,7 +128,6 @@ async fn what_makes_no_sense_is_told_and_makes_nothing() {
     assert_eq!(answer.header("allow"), Some("GET,HEAD"));
 }
 
-// torture: E46
 #[tokio::test]
 async fn a_path_that_is_no_text_and_a_wrong_method_get_an_error_in_json() {
     let issuer = Issuer::start().await.unwrap();
@@ -141,6 +140,7 @@ async fn a_path_that_is_no_text_and_a_wrong_method_get_an_error_in_json() {
     assert_eq!(call.send(&issuer).await.unwrap().status, 404);
 }
 
+// torture: E46
 #[tokio::test]
 async fn only_the_admin_token_opens_it_and_no_cookie_does() {
     let issuer = Issuer::start().await.unwrap();
