@@ -15,7 +15,8 @@ pub struct TokenRequestRecord {
     /// The names of the body's parameters, in their order; empty if the body is malformed. What is no word of small letters
     /// and underscores is told as `?`: a body under the wrong content type can be a name, secret and all.
     pub parameters: Vec<String>,
-    /// The client that the request named.
+    /// The client that the request named; `unknown` if none is registered with that id, which may be a secret in the wrong
+    /// place.
     pub client_id: Option<String>,
     /// The audience that was asked for.
     pub audience: Option<String>,

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use http::header::{COOKIE, HOST, ORIGIN};
 use http::uri::Authority;
-use http::{HeaderMap, HeaderName, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
@@ -137,18 +137,21 @@ impl AdminAccess {
     /// [`Refused::CrossSite`].
     pub(crate) fn check_origin(host: &Authority, headers: &HeaderMap) -> Result<(), Refused> {
         let own = format!("http://{host}");
-        let origins = headers.get_all(ORIGIN).iter();
-        let sites = headers.get_all(SEC_FETCH_SITE).iter();
-        let mut verdicts = origins
-            .map(|value| value.as_bytes().eq_ignore_ascii_case(own.as_bytes()))
-            // Another port of this host is `same-site`, and none of ours.
-            .chain(sites.map(|value| value.as_bytes() == b"same-origin"))
-            .peekable();
-        if verdicts.peek().is_some() && verdicts.all(|is_own| is_own) {
-            Ok(())
-        } else {
-            Err(Refused::CrossSite)
+        match is_own_page(headers, &[&own], &["same-origin"]) {
+            Some(true) => Ok(()),
+            Some(false) | None => Err(Refused::CrossSite),
         }
+    }
+
+    /// Whether a browser says that it sent the request for the page of another site; programs say nothing of that. `url` is
+    /// the issuer's own.
+    ///
+    /// The host that the request names counts only if no foreign site can have it: a name can be pointed here.
+    pub(crate) fn is_foreign(&self, url: &str, uri: &Uri, headers: &HeaderMap) -> bool {
+        let host = host(uri, headers).filter(|host| self.is_own(host));
+        let own = host.map_or_else(|| url.to_owned(), |host| format!("http://{host}"));
+        // `none` is a user's own doing.
+        is_own_page(headers, &[url, &own], &["same-origin", "none"]) == Some(false)
     }
 
     /// Whether a form carries the page's value.
@@ -178,6 +181,18 @@ impl AdminAccess {
     fn cookie_name(&self) -> String {
         format!("issuer_admin_{}", self.bound.port())
     }
+}
+
+/// Whether all that a browser says of the page that a request comes from is one of these (Fetch, `Origin` and
+/// `Sec-Fetch-Site`); `None` if it says nothing.
+fn is_own_page(headers: &HeaderMap, origins: &[&str], sites: &[&str]) -> Option<bool> {
+    let is_origin = |value: &HeaderValue| {
+        origins.iter().any(|own| value.as_bytes().eq_ignore_ascii_case(own.as_bytes()))
+    };
+    // Another port of this host is `same-site`, and none of ours.
+    let is_site = |value: &HeaderValue| sites.iter().any(|own| value == own);
+    let origins = headers.get_all(ORIGIN).iter().map(is_origin);
+    origins.chain(headers.get_all(SEC_FETCH_SITE).iter().map(is_site)).reduce(|all, one| all && one)
 }
 
 /// The one host that the request names: in its target, as HTTP/2 and absolute forms have it, or in `Host`. If both are

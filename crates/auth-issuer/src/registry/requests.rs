@@ -65,6 +65,13 @@ impl Registry {
         }
     }
 
+    /// What may be shown of the client that a request names: its id, if there is one. Whoever has confused the two has sent a
+    /// secret as the id.
+    pub(crate) fn shown(&self, id: Option<&str>) -> String {
+        let id = id.filter(|id| self.inner().kept.credentials.contains_key(*id));
+        id.unwrap_or("unknown").to_owned()
+    }
+
     /// Whether `id` is registered with `secret`.
     pub(crate) fn authenticate(&self, id: &str, secret: &str) -> Known {
         let inner = self.inner();

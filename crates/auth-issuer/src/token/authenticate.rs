@@ -28,7 +28,8 @@ pub(super) fn authenticate<'r>(
             let checked = oauth.keys.check(id, assertion.expose_secret(), oauth.audiences(), now);
             // The client is not told why: who guesses is not to be helped.
             checked.map_err(|error| {
-                tracing::debug!(?error, client = id, "assertion refused");
+                let client = state.registry.shown(Some(id));
+                tracing::debug!(?error, %client, "assertion refused");
                 refused
             })?;
             state.registry.known(id)

@@ -19,7 +19,7 @@ use self::authenticate::authenticate;
 use self::request::TokenRequest;
 pub(crate) use self::revoke::revoke;
 use crate::clock::Clock as _;
-use crate::credential::Serial;
+use crate::credential::{Known, Serial};
 use crate::fault::{Fault, Place};
 use crate::past::Outcome;
 use crate::possession::NONCE;
@@ -32,12 +32,13 @@ use crate::tokens::{Minted, Wanted};
 /// What it costs is settled on arrival, before any wait: a client that gives up waiting has spent its unit all the
 /// same.
 pub(crate) async fn token(Extract(state): Extract<Arc<State>>, request: Request) -> Response {
-    if TokenRequest::is_foreign(request.headers()) {
+    if is_foreign(&state, &request) {
         return Refusal::Foreign.into_response();
     }
     state.tally.arrived();
     let request = TokenRequest::read(request).await;
-    state.set_last_token_request(request.record());
+    let shown = state.registry.shown(request.client_id.as_deref());
+    state.set_last_token_request(request.record(&shown));
 
     let fault = state.fault(Place::Token);
     let asked = check(&state, &request);
@@ -61,7 +62,7 @@ pub(crate) async fn token(Extract(state): Extract<Arc<State>>, request: Request)
         let quota = match begun.spent {
             Ok(quota) => quota,
             Err(Uncharged::OverQuota(over)) => {
-                tracing::debug!(client = id, "token request over the quota");
+                tracing::debug!(client = %shown, "token request over the quota");
                 end(Outcome::OverQuota, None);
                 return answer::over_quota(*over);
             }
@@ -70,7 +71,8 @@ pub(crate) async fn token(Extract(state): Extract<Arc<State>>, request: Request)
                 return Refusal::NotKept.into_response();
             }
         };
-        let mut response = match asked.and_then(|asked| Ok((asked.mint(&state)?, asked))) {
+        let mut response = match asked.and_then(|asked| Ok((asked.mint(&state, &request)?, asked)))
+        {
             Ok((minted, asked)) => {
                 end(Outcome::Issued, Some((audience.to_owned(), minted.held)));
                 let (scope, is_bound) = (asked.scope.as_deref(), asked.jkt.is_some());
@@ -78,7 +80,7 @@ pub(crate) async fn token(Extract(state): Extract<Arc<State>>, request: Request)
                 answer::issued(&minted.token, lifetime, scope, is_bound, quota)
             }
             Err(refusal) => {
-                tracing::debug!(?refusal, client = id, "token request refused");
+                tracing::debug!(?refusal, client = %shown, "token request refused");
                 end(refusal.outcome(), None);
                 refusal.into_response()
             }
@@ -96,6 +98,11 @@ pub(crate) async fn token(Extract(state): Extract<Arc<State>>, request: Request)
     }
 }
 
+/// Whether a browser sent it for the page of another site. A form there can name a client, and would spend its quota.
+fn is_foreign(state: &State, request: &Request) -> bool {
+    state.access.is_foreign(&state.oauth.url, request.uri(), request.headers())
+}
+
 /// What a request is entitled to.
 struct Asked<'a> {
     client: &'a str,
@@ -107,7 +114,15 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    fn mint(&self, state: &State) -> Result<Minted, Refusal> {
+    fn mint(&self, state: &State, request: &TokenRequest) -> Result<Minted, Refusal> {
+        // A fault may have held it back since it was checked.
+        match state.registry.known(self.client) {
+            Known::Yes(serial, _) if serial == self.serial => {}
+            Known::Disabled => return Err(Refusal::Disabled),
+            Known::Yes(..) | Known::No => {
+                return Err(Refusal::InvalidClient { by_header: request.used_header() });
+            }
+        }
         let (scope, jkt) = (self.scope.as_deref(), self.jkt.as_deref());
         let (client, serial, audience) = (self.client, self.serial, self.audience);
         let wanted = Wanted { client, serial, audience, scope, jkt };

@@ -44,12 +44,6 @@ pub(super) struct TokenRequest {
 }
 
 impl TokenRequest {
-    /// Whether a browser sent it for the page of another site (Fetch Metadata, `Sec-Fetch-Site`). A form there can name a
-    /// client, and would spend its quota.
-    pub(super) fn is_foreign(headers: &HeaderMap) -> bool {
-        headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
-    }
-
     /// Reads the request to its end.
     pub(super) async fn read(request: Request) -> Self {
         let (parts, body) = request.into_parts();
@@ -70,14 +64,14 @@ impl TokenRequest {
         !matches!(self.proof, Ok(None))
     }
 
-    /// What may be told of the request.
-    pub(super) fn record(&self) -> TokenRequestRecord {
+    /// What may be told of the request, of the client that may be shown as this.
+    pub(super) fn record(&self, shown: &str) -> TokenRequestRecord {
         TokenRequestRecord {
             content_type: self.content_type.clone(),
             client_auth: self.client_auth,
             has_dpop_proof: self.has_proof(),
             parameters: self.parameters.clone(),
-            client_id: self.client_id.clone(),
+            client_id: self.client_id.as_ref().map(|_| shown.to_owned()),
             audience: self.audience.clone(),
             grant_type: self.grant_type.clone(),
             scope: self.scope.clone(),
@@ -251,6 +245,6 @@ mod tests {
         let request = TokenRequest::parse(&headers, pairs);
         assert!(request.secret.is_some() && request.assertion.is_some() && request.has_proof());
         assert!(request.token.is_some());
-        assert!(!format!("{request:?} {:?}", request.record()).contains("hush"));
+        assert!(!format!("{request:?} {:?}", request.record("id")).contains("hush"));
     }
 }

@@ -8,16 +8,21 @@ use secrecy::ExposeSecret;
 
 use super::answer::{self, Refusal};
 use super::authenticate::authenticate;
+use super::is_foreign;
 use super::request::TokenRequest;
 use crate::state::State;
 
 /// Answers a revocation request.
 pub(crate) async fn revoke(Extract(state): Extract<Arc<State>>, request: Request) -> Response {
+    if is_foreign(&state, &request) {
+        return Refusal::Foreign.into_response();
+    }
     let request = TokenRequest::read(request).await;
     match revoked(&state, &request) {
         Ok(()) => answer::done(),
         Err(refusal) => {
-            tracing::debug!(?refusal, client = request.client_id, "revocation refused");
+            let client = state.registry.shown(request.client_id.as_deref());
+            tracing::debug!(?refusal, %client, "revocation refused");
             refusal.into_response()
         }
     }

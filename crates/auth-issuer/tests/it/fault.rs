@@ -212,3 +212,25 @@ fn what_cannot_be_sent_is_not_a_fault() {
         assert!(std::panic::catch_unwind(make).is_err());
     }
 }
+
+#[tokio::test]
+async fn credentials_that_are_deleted_or_disabled_while_a_request_waits_get_no_token() {
+    for (is_deleted, error) in
+        [(false, (400, "unauthorized_client")), (true, (401, "invalid_client"))]
+    {
+        let issuer = Issuer::builder().client("app", "secret").start().await.unwrap();
+        let gate = Gate::new();
+        issuer.fail_next(1, Fault::until(&gate));
+        let (call, address) = (Call::good_token(&issuer), issuer.address());
+        let waiting = tokio::spawn(async move { call.send_to(address).await.unwrap() });
+        issuer.until_token_requests(1).await;
+        match is_deleted {
+            true => issuer.delete_credentials("app").unwrap(),
+            false => issuer.set_enabled("app", false).unwrap(),
+        }
+        gate.open();
+        let answer = waiting.await.unwrap();
+        assert_eq!(answer.error(), (error.0, error.1.to_owned()));
+        assert_eq!(issuer.counters().issued, 0);
+    }
+}

@@ -128,6 +128,7 @@ fn canaries(issuer: &Issuer) -> Vec<(&'static str, Call)> {
     };
     let ask = |body: serde_json::Value| Call::token(JSON, body.to_string());
     let basic = format!("Basic {}", STANDARD.encode("app:canary-02-"));
+    let swapped = format!("Basic {}", STANDARD.encode("canary-20-:app"));
     vec![
         ("canary-00-", ask(json!({ "client_id": "app", "client_secret": "canary-00-" }))),
         ("canary-01-", Call::token(FORM, "client_id=app&client_secret=canary-01-")),
@@ -154,6 +155,18 @@ fn canaries(issuer: &Issuer) -> Vec<(&'static str, Call)> {
         ("canary-16-", page("GET", "/settings/api/enter?token=canary-16-")),
         ("canary-17-", page("POST", "/settings/api/key").body("csrf=canary-17-")),
         ("canary-18-", Call::get("/oauth/token?client_secret=canary-18-")),
+        // Whoever confuses the two sends the secret as the id.
+        ("canary-19-", ask(json!({ "client_id": "canary-19-", "client_secret": "app" }))),
+        ("canary-20-", Call::token(FORM, "").header("Authorization", &swapped)),
+        (
+            "canary-21-",
+            Call::post("/oauth/revoke").header("Content-Type", FORM).body("client_id=canary-21-"),
+        ),
+        (
+            "canary-22-",
+            ask(json!({ "client_id": "canary-22-", "client_assertion": "a.b.c",
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" })),
+        ),
     ]
 }
 
@@ -182,7 +195,7 @@ async fn what_is_sent_in_secret_comes_back_nowhere() {
     ];
     issuer.shutdown().await.unwrap();
     places.extend([("left", files(scratch.path())), ("logged", log.text())]);
-    let canaries = (0..19).map(|number| format!("canary-{number:02}-"));
+    let canaries = (0..23).map(|number| format!("canary-{number:02}-"));
     let secrets = canaries.chain(run_secrets).chain([access_token, "secret-of-the-app".to_owned()]);
     for secret in secrets {
         for (place, text) in &places {

@@ -247,14 +247,65 @@ async fn a_member_that_is_there_twice_is_refused_in_json_as_in_a_form() {
 }
 
 #[tokio::test]
-async fn the_page_of_another_site_spends_nothing() {
+async fn the_page_of_another_site_spends_and_revokes_nothing() {
+    let issuer = Issuer::builder().client("app", "hush").quota(20).start().await.unwrap();
+    let (own, live) = (issuer.url().to_owned(), token(&issuer).await);
+    let (host, port) = (issuer.address().to_string(), issuer.address().port());
+    let call = |path: &str, host: &str| {
+        let mut body = good(&issuer);
+        body["token"] = live.as_str().into();
+        Call::to("POST", path, host).header("Content-Type", JSON).body(body.to_string())
+    };
+    let localhost = format!("localhost:{port}");
+    let (same, cross) = (Some("same-origin"), Some("cross-site"));
+    let evil = format!("http://evil.example:{port}");
+    for (host, origin, site) in [
+        (&*host, None, cross),
+        // Another port of this host.
+        (&*host, None, Some("same-site")),
+        (&*host, Some("http://127.0.0.1:1"), None),
+        (&*host, Some("https://evil.example"), None),
+        (&*host, Some("null"), None),
+        (&*host, Some("null"), same),
+        (&*host, Some(&*own), cross),
+        (&*host, Some(&*format!("http://{localhost}")), same),
+        // Its name was pointed here.
+        (&evil["http://".len()..], Some(&*evil), same),
+    ] {
+        for path in ["/oauth/token", "/oauth/revoke"] {
+            let mut call = call(path, host);
+            for (name, value) in [("Origin", origin), ("Sec-Fetch-Site", site)] {
+                if let Some(value) = value {
+                    call = call.header(name, value);
+                }
+            }
+            let answer = call.send(&issuer).await.unwrap();
+            assert_eq!(answer.error(), (403, "access_denied".to_owned()), "{origin:?} {site:?}");
+        }
+    }
+    assert_eq!((issuer.spent(), issuer.token_requests()), (1, 1));
+    assert_eq!(shipments(&issuer, &live).await, 200);
+    for (host, origin, site) in [
+        (&*host, &*own, "same-origin"),
+        (&*localhost, &*format!("http://{localhost}"), "same-origin"),
+        // Behind a name that a proxy has changed.
+        ("issuer", &*own, "none"),
+    ] {
+        let call = call("/oauth/token", host);
+        let call = call.header("Origin", origin).header("Sec-Fetch-Site", site);
+        assert_eq!(call.send(&issuer).await.unwrap().status, 200);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_scope_is_refused_though_the_client_may_have_everything() {
     let issuer = Issuer::start().await.unwrap();
-    let call = Call::good_token(&issuer);
-    let foreign = call.clone().header("Sec-Fetch-Site", "cross-site").send(&issuer).await.unwrap();
-    assert_eq!(foreign.error(), (403, "access_denied".to_owned()));
-    assert_eq!((issuer.spent(), issuer.token_requests()), (0, 0));
-    let own = call.header("Sec-Fetch-Site", "same-origin").send(&issuer).await.unwrap();
-    assert_eq!(own.status, 200);
+    for scope in ["a  b", " ", "a\"b", "a\\b", "a\nb", "é", "<script>\u{1b}"] {
+        let mut request = good(&issuer);
+        request["scope"] = scope.into();
+        let answer = Call::token(JSON, request.to_string()).send(&issuer).await.unwrap();
+        assert_eq!(answer.error(), (400, "invalid_scope".to_owned()), "{scope:?}");
+    }
 }
 
 #[tokio::test]
