@@ -186,7 +186,7 @@ impl Issuer {
     /// to a key.
     #[must_use]
     pub fn is_valid(&self, token: &str) -> bool {
-        self.state.play();
+        self.state.play_here();
         self.state.is_valid(token)
     }
 

@@ -98,16 +98,25 @@ impl KeyRing {
 
     /// Signs with `key` from now on. The one before it verifies until the last token that it has signed, or may be about
     /// to sign, is dead.
-    pub(crate) fn rotate(&mut self, key: SigningKey, now: SystemTime, lifetime: Duration) {
+    ///
+    /// `now` is what tokens are dated by, `over` the time up to which they are over by whatever clock: one that is ahead for a
+    /// while takes no key from tokens that are good when it is right again.
+    pub(crate) fn rotate(
+        &mut self,
+        key: SigningKey,
+        now: SystemTime,
+        over: SystemTime,
+        lifetime: Duration,
+    ) {
         if key.kid() == self.current.kid() {
             return;
         }
-        let now = unix_seconds(now);
+        let (now, over) = (unix_seconds(now), unix_seconds(over));
         let until = self.tokens_until.max(now.saturating_add(lifetime.as_secs()));
         // A key that comes back keeps its tokens.
         let back = self.old.iter().find(|old| old.key.kid() == key.kid());
         self.tokens_until = back.map_or(0, |old| old.tokens_until);
-        self.old.retain(|old| old.tokens_until > now && old.key.kid() != key.kid());
+        self.old.retain(|old| old.tokens_until > over && old.key.kid() != key.kid());
         let key = std::mem::replace(&mut self.current, key);
         self.old.push(Old { key, tokens_until: until });
     }
@@ -143,17 +152,17 @@ mod tests {
         let mut ring = KeyRing::new(one.clone());
         // Signed before the clock was set back.
         ring.signer(500);
-        ring.rotate(two.clone(), at(100), Duration::from_secs(60));
+        ring.rotate(two.clone(), at(100), at(100), Duration::from_secs(60));
         assert_eq!(ring.signer(160).kid(), two.kid());
         assert_eq!(published(&ring, 499), [two.kid(), one.kid()]);
         assert_eq!(published(&ring, 500), [two.kid()]);
 
         // A token that is being signed at this moment counts.
-        ring.rotate(one.clone(), at(100), Duration::from_secs(60));
+        ring.rotate(one.clone(), at(100), at(100), Duration::from_secs(60));
         assert_eq!(published(&ring, 159), [one.kid(), two.kid()]);
         assert_eq!(published(&ring, 160), [one.kid()]);
         // And the one that came back has its tokens from before.
-        ring.rotate(two.clone(), at(200), Duration::from_secs(60));
+        ring.rotate(two.clone(), at(200), at(200), Duration::from_secs(60));
         assert_eq!(published(&ring, 499), [two.kid(), one.kid()]);
     }
 
@@ -161,7 +170,7 @@ mod tests {
     fn a_retired_key_verifies_nothing() {
         let (one, two) = (key(0), key(1));
         let mut ring = KeyRing::new(one.clone());
-        ring.rotate(two.clone(), at(0), Duration::from_secs(60));
+        ring.rotate(two.clone(), at(0), at(0), Duration::from_secs(60));
         assert!(ring.verifier(one.kid()).is_some());
         ring.retire();
         assert!(ring.verifier(one.kid()).is_none());
@@ -172,10 +181,15 @@ mod tests {
     #[test]
     fn the_same_key_again_changes_nothing_and_dead_keys_are_forgotten() {
         let mut ring = KeyRing::new(key(0));
-        ring.rotate(key(0), at(0), Duration::from_secs(60));
+        ring.rotate(key(0), at(0), at(0), Duration::from_secs(60));
         assert!(ring.old.is_empty());
         for turn in 1..20 {
-            ring.rotate(key(turn % 2), at(turn as u64 * 1000), Duration::from_secs(60));
+            ring.rotate(
+                key(turn % 2),
+                at(turn as u64 * 1000),
+                at(turn as u64 * 1000),
+                Duration::from_secs(60),
+            );
             assert!(ring.old.len() <= 1);
         }
         assert_eq!((ring.order(), ring.order()), (1, 2));

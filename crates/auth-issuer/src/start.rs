@@ -123,6 +123,8 @@ impl IssuerBuilder {
             faults_spend_quota: self.faults_spend_quota,
             switches: Default::default(),
             access: AdminAccess::new(address)?,
+            ready_keys: Default::default(),
+            making_keys: Default::default(),
             once: Default::default(),
             clock: Arc::clone(&clock),
         });

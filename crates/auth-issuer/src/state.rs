@@ -1,7 +1,8 @@
 //! What the handlers of one issuer share.
 
+use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use http::StatusCode;
@@ -19,7 +20,8 @@ use crate::skew::{Skew, SkewedClock};
 use crate::tokens::{Tokens, Verified};
 
 /// In memory, behind locks that are never held across an await. With a directory, that of the registry is held while the disk
-/// writes: a line for each token request and each revocation, and all of it for what is changed by hand and for keys.
+/// writes: a line for each token request and each revocation, and all of it for what is changed by hand and for keys. That of
+/// the stage is held while the events of a script happen, which may write too, but make no key.
 pub(crate) struct State {
     pub(crate) clock: Arc<SkewedClock>,
     pub(crate) registry: Registry,
@@ -30,6 +32,10 @@ pub(crate) struct State {
     pub(crate) stage: Stage,
     pub(crate) faults_spend_quota: bool,
     pub(crate) switches: Mutex<Switches>,
+    /// For rotations of the script that are due.
+    pub(crate) ready_keys: Mutex<VecDeque<SigningKey>>,
+    /// Held while one is made.
+    pub(crate) making_keys: Mutex<()>,
     /// Who may use the settings page and the admin API.
     pub(crate) access: AdminAccess,
     /// What the settings page is to show once.
@@ -55,8 +61,60 @@ impl State {
     }
 
     /// Lets the events of the script happen that are due.
-    pub(crate) fn play(&self) {
-        self.stage.play(self.clock.right(), |event| self.happen(event));
+    ///
+    /// The keys that they need are made before the stage is locked for them, which takes some hundred milliseconds each: on
+    /// a blocking thread, if there is one to wait for.
+    pub(crate) async fn play(self: &Arc<Self>) {
+        let now = self.clock.right();
+        if self.lacks_keys(now) {
+            let this = Arc::clone(self);
+            // It is cancelled only with the runtime.
+            let _ = tokio::task::spawn_blocking(move || this.make_keys(now)).await;
+        }
+        self.play_due(now);
+    }
+
+    /// The same where nothing can be waited for.
+    pub(crate) fn play_here(&self) {
+        let now = self.clock.right();
+        self.make_keys(now);
+        self.play_due(now);
+    }
+
+    fn play_due(&self, now: SystemTime) {
+        self.stage.play(now, |event| {
+            if event != Event::RotateKeys {
+                return self.happen(event);
+            }
+            // Without one the last key stays, which was logged.
+            if let Some(key) = self.ready_keys().pop_front() {
+                tracing::debug!(?event, "an event happens");
+                // As with a revocation.
+                let _ = self.rotate_keys_to(key);
+            }
+        });
+    }
+
+    fn lacks_keys(&self, now: SystemTime) -> bool {
+        self.stage.count_due(Event::RotateKeys, now) > self.ready_keys().len()
+    }
+
+    /// Makes what is lacking, one after the other: whoever arrives meanwhile waits for the same keys.
+    fn make_keys(&self, now: SystemTime) {
+        let _one_at_a_time = self.making_keys.lock().unwrap_or_else(PoisonError::into_inner);
+        while self.lacks_keys(now) {
+            match SigningKey::pooled(self.tokens.order_key()) {
+                Ok(key) => self.ready_keys().push_back(key),
+                Err(error) => {
+                    tracing::warn!(%error, "the signing key stays");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn ready_keys(&self) -> MutexGuard<'_, VecDeque<SigningKey>> {
+        self.ready_keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets `event` happen now.
@@ -105,7 +163,7 @@ impl State {
     }
 
     pub(crate) fn rotate_keys_to(&self, key: SigningKey) -> io::Result<()> {
-        self.tokens.rotate(key, self.clock.now());
+        self.tokens.rotate(key, self.clock.now(), self.clock.earlier());
         self.keep_tokens()
     }
 
@@ -155,7 +213,49 @@ impl State {
         self.switches().last_token_request = Some(record);
     }
 
-    fn switches(&self) -> std::sync::MutexGuard<'_, Switches> {
+    fn switches(&self) -> MutexGuard<'_, Switches> {
         self.switches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Waker};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::fault::Script;
+    use crate::issuer::Issuer;
+
+    #[tokio::test]
+    async fn a_key_that_the_script_wants_is_made_while_nobody_else_has_to_wait() {
+        let clock = ManualClock::new();
+        let script = Script::new()
+            .event(Duration::from_secs(1), Event::RotateKeys)
+            .event(Duration::from_secs(2), Event::RotateKeys);
+        let builder = Issuer::builder().script(script).clock(clock.clone());
+        let issuer = builder.start().await.unwrap();
+        let state = Arc::clone(issuer.state());
+        let keys = || state.tokens.published(clock.now()).len();
+        clock.advance(Duration::from_secs(1));
+        let mut play = Box::pin(state.play());
+        {
+            // As if it took long.
+            let _making = state.making_keys.lock().unwrap();
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(play.as_mut().poll(&mut context).is_pending());
+            assert!(state.fault(Place::Api).is_none());
+            issuer.heal();
+        }
+        assert_eq!(keys(), 1);
+        play.await;
+        assert_eq!(keys(), 2);
+        state.play().await;
+        assert_eq!(keys(), 2, "it happens once");
+        clock.advance(Duration::from_secs(1));
+        assert!(!issuer.is_valid("x"));
+        assert_eq!(keys(), 3);
+        assert!(state.ready_keys().is_empty());
     }
 }

@@ -72,7 +72,7 @@ impl Mint {
 
     /// Signs with `key` from now on; those before it verify on.
     pub(crate) fn sign_with(&mut self, key: SigningKey, now: SystemTime, lifetime: Duration) {
-        self.ring.rotate(key, now, lifetime);
+        self.ring.rotate(key, now, now, lifetime);
     }
 }
 
@@ -228,9 +228,9 @@ impl Tokens {
         self.ring().order()
     }
 
-    /// Signs with `key` from now on.
-    pub(crate) fn rotate(&self, key: SigningKey, now: SystemTime) {
-        self.ring().rotate(key, now, self.lifetime);
+    /// Signs with `key` from now on; see [`KeyRing::rotate`].
+    pub(crate) fn rotate(&self, key: SigningKey, now: SystemTime, over: SystemTime) {
+        self.ring().rotate(key, now, over, self.lifetime);
     }
 
     /// Takes away all keys but the one that signs.

@@ -19,7 +19,7 @@ pub(crate) async fn play(
     request: Request,
     next: Next,
 ) -> Response {
-    state.play();
+    state.play().await;
     next.run(request).await
 }
 

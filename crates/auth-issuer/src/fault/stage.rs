@@ -125,6 +125,13 @@ impl Stage {
         }
     }
 
+    /// How many of these are due.
+    pub(crate) fn count_due(&self, event: Event, now: SystemTime) -> usize {
+        let scenes = self.scenes();
+        let due = scenes.events.iter().take_while(|(at, _)| *at <= now);
+        due.filter(|(_, due)| *due == event).count()
+    }
+
     fn scenes(&self) -> MutexGuard<'_, Scenes> {
         self.scenes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -216,6 +223,8 @@ mod tests {
             stage.play(at(now), |event| events.push(event));
             events
         };
+        let due = |now| stage.count_due(Event::RotateKeys, at(now));
+        assert_eq!([due(9), due(10), due(19), due(20), due(5_000_000_000)], [0, 0, 0, 1, 1]);
         assert_eq!(played(9), []);
         stage.clear();
         assert_eq!(played(10), [Event::ApiStatus(Some(401)), Event::RevokeAll]);

@@ -19,6 +19,9 @@ const HELD_FOR: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 /// It holds all that count in a window of the quota, up to the largest limit, and those that a lag keeps unseen; and of the
 /// last 31 days up to 1,000, which count as soon as another quota asks for them. Stored and read again, it counts as before.
 ///
+/// What is out of all windows and older than 31 days is forgotten when the next unit is asked for, by the clock of that moment: a
+/// clock that was further ahead than that and is set back finds those units free. One that stays within 31 days frees none.
+///
 /// ```
 /// use std::time::{Duration, SystemTime};
 ///
@@ -80,7 +83,8 @@ pub(crate) struct Standing {
 impl Spends {
     /// Spends one unit of each window at `now`.
     ///
-    /// A spend that lies in the future, since the clock was set back, counts: no unit is freed by it.
+    /// A spend that lies in the future, since the clock was set back, counts: no unit is freed by it, but for those that were
+    /// [forgotten](Self) while the clock was ahead.
     ///
     /// # Errors
     ///

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use auth_issuer::{Fault, Issuer, ManualClock, Place, SigningKey, When};
+use auth_issuer::{Event, Fault, Issuer, ManualClock, Place, SigningKey, When};
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Value, json};
@@ -145,4 +145,23 @@ async fn a_wrong_method_gets_an_oauth_error_that_names_the_right_one() {
     issuer.fault(Place::Keys, When::next(1), Fault::status(405));
     let answer = Call::get("/.well-known/jwks.json").send(&issuer).await.unwrap();
     assert_eq!((answer.status, answer.body.len()), (405, 0));
+}
+
+#[tokio::test]
+async fn a_clock_that_was_wrong_for_a_while_takes_no_key_from_tokens_that_are_good_when_it_is_right()
+ {
+    let clock = ManualClock::new();
+    let issuer = Issuer::builder().clock(clock).start().await.unwrap();
+    let live = token(&issuer).await;
+    issuer.rotate_keys().await.unwrap();
+    issuer.happen(Event::ClockAhead(Duration::from_secs(25 * 3600)));
+    issuer.rotate_keys().await.unwrap();
+    issuer.happen(Event::ClockAhead(Duration::ZERO));
+    assert_eq!(shipments(&issuer, &live).await, 200);
+    // Nor does one that is behind, from those that it has dated itself.
+    issuer.happen(Event::ClockBehind(Duration::from_secs(25 * 3600)));
+    let early = token(&issuer).await;
+    issuer.rotate_keys().await.unwrap();
+    issuer.rotate_keys().await.unwrap();
+    assert_eq!(shipments(&issuer, &early).await, 200);
 }

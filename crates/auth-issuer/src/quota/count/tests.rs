@@ -35,6 +35,19 @@ fn counts(window: &Window, granted: &[SystemTime], lag: Duration, now: SystemTim
     granted.iter().filter(counts).count()
 }
 
+#[test]
+fn a_clock_that_is_set_back_frees_what_was_forgotten_in_the_31_days_ahead_and_nothing_else() {
+    let quota = quota(&[Window::rolling(1, DAY)], Duration::ZERO);
+    for (ahead, is_free) in [(31 * DAY - SEC, false), (31 * DAY, true)] {
+        let mut spends = Spends::default();
+        spends.spend(&quota, noon()).unwrap();
+        // One more is spent there, which counts wherever the clock goes: two are allowed to see the first.
+        let two = Quota::unlimited().and(Window::rolling(2, DAY));
+        spends.spend(&two, noon() + ahead).unwrap();
+        assert_eq!(spends.spend(&two, noon()).is_ok(), is_free, "{ahead:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn one_is_granted_exactly_when_no_window_is_full_of_what_the_lag_lets_be_seen(
