@@ -15,6 +15,8 @@ Usage: auth-issuer [OPTIONS]
 
   --port PORT            port to listen on; 0 is a free one         [default: 8400]
   --bind ADDRESS         address to listen on                       [default: 127.0.0.1]
+  --url URL              what clients know it by, behind a proxy or bound to all addresses
+                                                                    [default: http:// and where it listens]
   --client-id ID         the client's id; its secret is always generated
                                                                     [default: generated]
   --audience AUDIENCE    an audience to serve; may be repeated      [default: the issuer's URL]
@@ -72,6 +74,7 @@ impl Command {
                 "help" => return Self::help(&mut parser),
                 "port" => port = value()?.parse().map_err(|_| wrong("a port number"))?,
                 "bind" => ip = value()?.parse().map_err(|_| wrong("an IP address"))?,
+                "url" => builder = builder.url(value()?),
                 "client-id" => client = Some(value()?),
                 "audience" => builder = builder.audience(value()?),
                 "lifetime" => {
@@ -217,10 +220,11 @@ mod tests {
     #[test]
     fn every_flag_reaches_the_builder() {
         is_seen(
-            "--port 0 --bind=::1 --client-id app --audience https://api --lifetime 15m --quota=3/12h \
+            "--port 0 --bind=::1 --url https://issuer.test --client-id app --audience https://api --lifetime 15m --quota=3/12h \
              --i-know-this-is-for-development",
             &[
                 "[::1]:0",
+                "https://issuer.test",
                 "app",
                 "https://api",
                 "900s",

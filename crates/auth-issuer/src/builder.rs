@@ -36,6 +36,7 @@ const LONGEST_LIFETIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60)
 /// | [`directory`](Self::directory)                   | none: all is in memory                        |
 /// | [`clock`](Self::clock)                           | [`SystemClock`]                               |
 /// | [`bind`](Self::bind)                             | a free port of 127.0.0.1                      |
+/// | [`url`](Self::url)                               | `http://` and the address that it listens on  |
 #[must_use]
 pub struct IssuerBuilder {
     pub(crate) clients: Vec<Client>,
@@ -51,6 +52,7 @@ pub struct IssuerBuilder {
     pub(crate) script: Script,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) address: SocketAddr,
+    pub(crate) url: Option<String>,
     pub(crate) loopback_only: bool,
 }
 
@@ -78,6 +80,7 @@ impl IssuerBuilder {
             script: Script::new(),
             clock: Arc::new(SystemClock),
             address: (Ipv4Addr::LOCALHOST, 0).into(),
+            url: None,
             loopback_only: true,
         }
     }
@@ -127,7 +130,7 @@ impl IssuerBuilder {
     /// Which assertions and DPoP proofs were used is not kept: in the minutes for which one is good, it can be used once in each
     /// run.
     ///
-    /// Give it a fixed port with [`bind`](Self::bind): tokens name the issuer's URL.
+    /// Give it a fixed port with [`bind`](Self::bind), or a [`url`](Self::url): tokens name it.
     pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
         self.directory = Some(path.into());
         self
@@ -227,6 +230,16 @@ impl IssuerBuilder {
         self
     }
 
+    /// The URL that clients know the issuer by: `https://issuer.test`, where a proxy stands before it, or `http://host:8400`,
+    /// where it is bound to all addresses of a machine. It is the `iss` of tokens, stands in the metadata, and is what DPoP
+    /// proofs and assertions must name. It has no path, no query and no user; a slash at its end is cut off.
+    ///
+    /// It changes nothing about where the issuer listens.
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.url = Some(url.into());
+        self
+    }
+
     /// Permits [`bind`](Self::bind) an address that other machines can reach. Secrets and tokens go over it without TLS: do
     /// this on no network that you do not own. The settings page and the admin API stay with this machine all the same.
     pub fn allow_non_loopback(mut self) -> Self {
@@ -255,6 +268,7 @@ impl fmt::Debug for IssuerBuilder {
             .field("quotas", &self.quotas)
             .field("faults_spend_quota", &self.faults_spend_quota)
             .field("address", &self.address)
+            .field("url", &self.url)
             .field("loopback_only", &self.loopback_only)
             .finish_non_exhaustive()
     }

@@ -15,6 +15,7 @@ pub struct StartError(Kind);
 pub(crate) enum Kind {
     Bind(SocketAddr, io::Error),
     NotLoopback(SocketAddr),
+    Url(&'static str),
     Directory(PathBuf, io::Error),
     Randomness(getrandom::Error),
     Key(KeyError),
@@ -36,6 +37,12 @@ impl StartError {
         matches!(self.0, Kind::ClientKey(..))
     }
 
+    /// Whether the [`url`](crate::IssuerBuilder::url) is none that an issuer can have.
+    #[must_use]
+    pub fn is_url(&self) -> bool {
+        matches!(self.0, Kind::Url(_))
+    }
+
     /// Whether the address could not be bound: it is in use, or not this machine's.
     #[must_use]
     pub fn is_bind(&self) -> bool {
@@ -52,6 +59,7 @@ impl fmt::Display for StartError {
                 "{address} can be reached from other machines, and this issuer is for development: bind to a \
                  loopback address, or allow it explicitly"
             ),
+            Kind::Url(what) => write!(f, "the issuer's URL cannot be used: {what}"),
             Kind::Directory(path, _) => {
                 write!(f, "the state in {} cannot be used", path.display())
             }
@@ -72,7 +80,7 @@ impl error::Error for StartError {
             Kind::Randomness(source) => Some(source),
             Kind::Key(source) => Some(source),
             Kind::Register(_, source) => Some(source),
-            Kind::NotLoopback(_) | Kind::ClientKey(..) => None,
+            Kind::NotLoopback(_) | Kind::Url(_) | Kind::ClientKey(..) => None,
         }
     }
 }

@@ -46,19 +46,20 @@ impl Issuer {
         address: SocketAddr,
         (client_id, client_secret): (String, SecretString),
     ) -> Self {
-        let url = format!("http://{address}");
+        let url = state.oauth.url.clone();
         let token_endpoint = state.oauth.token_endpoint.clone();
         let leave = Leave(Arc::clone(&state));
         Self { state, server, leave, address, url, token_endpoint, client_id, client_secret }
     }
 
-    /// `http://127.0.0.1:PORT`, without a slash at its end; the `iss` of the tokens.
+    /// `http://127.0.0.1:PORT`, or what the [builder](crate::IssuerBuilder::url) was told, without a slash at its end; the `iss`
+    /// of the tokens.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// `http://127.0.0.1:PORT/oauth/token`.
+    /// `/oauth/token` at the [URL](Self::url).
     #[must_use]
     pub fn token_endpoint(&self) -> &str {
         &self.token_endpoint

@@ -77,6 +77,7 @@ mod admin;
 mod admin_api;
 mod admin_error;
 mod api;
+mod base_url;
 mod builder;
 mod clock;
 mod counters;

@@ -5,13 +5,13 @@ use crate::keys::{KeyError, SigningKey};
 use crate::oauth::OAuth;
 
 impl Issuer {
-    /// `http://127.0.0.1:PORT/oauth/revoke` (RFC 7009).
+    /// `/oauth/revoke` at the [URL](Self::url) (RFC 7009).
     #[must_use]
     pub fn revocation_endpoint(&self) -> String {
         format!("{}{}", self.url(), OAuth::REVOCATION_PATH)
     }
 
-    /// `http://127.0.0.1:PORT/.well-known/jwks.json`: the keys whose tokens may still live (RFC 7517 §5).
+    /// `/.well-known/jwks.json` at the [URL](Self::url): the keys whose tokens may still live (RFC 7517 §5).
     #[must_use]
     pub fn jwks_uri(&self) -> String {
         format!("{}{}", self.url(), OAuth::JWKS_PATH)

@@ -22,7 +22,7 @@ use crate::serve::{self, Server};
 use crate::skew::SkewedClock;
 use crate::state::State;
 use crate::tokens::{Mint, Tokens};
-use crate::{admin_api, api, metadata, page, random, token, upset};
+use crate::{admin_api, api, base_url, metadata, page, random, token, upset};
 
 impl Issuer {
     /// Starts an issuer with the [defaults of its builder](IssuerBuilder#defaults) on the present tokio runtime.
@@ -51,8 +51,8 @@ impl IssuerBuilder {
     ///
     /// # Errors
     ///
-    /// When the address cannot be bound or is not a loopback address, when the directory cannot be had or what is in it cannot
-    /// be read, when the operating system gives no randomness, when the key cannot be made, and when a client's key cannot be
+    /// When the address cannot be bound or is not a loopback address, when the URL is none that an issuer can have, when the
+    /// directory cannot be had or what is in it cannot be read, when the operating system gives no randomness, when the key cannot be made, and when a client's key cannot be
     /// used.
     ///
     /// # Panics
@@ -67,12 +67,13 @@ impl IssuerBuilder {
         if self.loopback_only && !self.address.ip().is_loopback() {
             return Err(Kind::NotLoopback(self.address).into());
         }
+        let url = self.url.as_deref().map(base_url::parse).transpose().map_err(Kind::Url)?;
         let client_keys = client_keys(&self.client_keys)?;
         let nonces = if self.dpop_nonces { Some(Nonces::new(&random::bytes()?)) } else { None };
         let listener =
             serve::bind(self.address).map_err(|source| Kind::Bind(self.address, source))?;
         let address = listener.local_addr().map_err(|source| Kind::Bind(self.address, source))?;
-        let url = format!("http://{address}");
+        let url = url.unwrap_or_else(|| format!("http://{address}"));
 
         if self.audiences.is_empty() {
             self.audiences.push(url.clone());
@@ -122,9 +123,9 @@ impl IssuerBuilder {
             stage: Stage::new(self.script, clock.right()),
             faults_spend_quota: self.faults_spend_quota,
             switches: Default::default(),
-            access: AdminAccess::new(address)?,
             ready_keys: Default::default(),
             making_keys: Default::default(),
+            access: AdminAccess::new(address)?,
             once: Default::default(),
             clock: Arc::clone(&clock),
         });

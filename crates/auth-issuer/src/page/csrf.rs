@@ -61,11 +61,6 @@ impl AdminAccess {
         format!("http://{host}/settings/api/enter?token={entrance}")
     }
 
-    /// Where tokens are asked for.
-    pub(crate) fn token_endpoint(&self) -> String {
-        format!("http://{}/oauth/token", self.bound)
-    }
-
     /// The value that the page's forms carry.
     pub(crate) fn csrf(&self) -> &str {
         self.csrf.expose_secret()

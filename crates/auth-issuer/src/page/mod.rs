@@ -227,7 +227,7 @@ fn view(state: &State) -> SettingsView {
         notice: None,
         draft: Draft::default(),
         resources: Resource::ALL.map(|resource| (resource.name(), resource.title())).to_vec(),
-        token_endpoint: state.access.token_endpoint(),
+        token_endpoint: state.oauth.token_endpoint.clone(),
         audience: state.audiences.first().cloned().unwrap_or_default(),
     }
 }

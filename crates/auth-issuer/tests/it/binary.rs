@@ -137,6 +137,10 @@ fn it_tells_mistakes_and_helps() {
     let output = run(&["--quota", "many"]);
     assert!(!output.status.success());
     assert!(String::from_utf8(output.stderr).unwrap().contains("--quota needs a number"));
+    let output = run(&["--port", "0", "--url", "http://issuer/path"]);
+    assert_eq!(output.status.code(), Some(2));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("must not have a path"), "{message}");
     let output = run(&["--help"]);
     assert!(output.status.success());
     assert!(String::from_utf8(output.stdout).unwrap().contains("--quota-lag"));

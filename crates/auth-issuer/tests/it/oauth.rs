@@ -300,3 +300,38 @@ async fn a_form_may_hold_an_assertion() {
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
     assert_eq!(Call::token(FORM, body).send(&issuer).await.unwrap().status, 200);
 }
+
+#[tokio::test]
+async fn an_issuer_that_is_known_by_another_url_goes_by_it_everywhere() {
+    let holder = Holder::es256();
+    let builder = builder().client_key("app", &holder.jwk().to_string());
+    let issuer = builder.url("https://issuer.test/").start().await.unwrap();
+    let listens_on = format!("http://{}", issuer.address());
+    assert_eq!((issuer.url(), issuer.audience()), ("https://issuer.test", "https://issuer.test"));
+    assert_eq!(issuer.token_endpoint(), "https://issuer.test/oauth/token");
+    let metadata =
+        Call::get("/.well-known/oauth-authorization-server").send(&issuer).await.unwrap();
+    let metadata = metadata.json();
+    assert_eq!(metadata["issuer"], "https://issuer.test");
+    assert_eq!(metadata["jwks_uri"], issuer.jwks_uri());
+    assert!(!metadata.to_string().contains(&listens_on), "{metadata}");
+    // The page stays where it can be had.
+    assert!(issuer.settings_url().starts_with(&listens_on));
+
+    let mut wrong = claims(&issuer, "1");
+    wrong["aud"] = listens_on.into();
+    let answer = ask(&issuer, &asserted(&issuer, &holder, &wrong)).await;
+    assert_eq!(answer.error(), (401, "invalid_client".into()));
+    let body = asserted(&issuer, &holder, &claims(&issuer, "2"));
+    assert_eq!(ask(&issuer, &body).await.status, 200);
+    let token = bound(&issuer, &holder, "3").await;
+    assert_eq!(claims_of(&token)["iss"], "https://issuer.test");
+    let call = for_api(&issuer, &holder, &token, "4", None);
+    assert_eq!(call.send(&issuer).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_url_that_no_issuer_can_have_is_told_at_the_start() {
+    let error = Issuer::builder().url("https://issuer.test/path").start().await.unwrap_err();
+    assert!(error.is_url() && error.to_string().contains("path"), "{error}");
+}
