@@ -52,8 +52,8 @@ impl IssuerBuilder {
     /// # Errors
     ///
     /// When the address cannot be bound or is not a loopback address, when the URL is none that an issuer can have, when the
-    /// directory cannot be had or what is in it cannot be read, when the operating system gives no randomness, when the key cannot be made, and when a client's key cannot be
-    /// used.
+    /// directory cannot be had or what is in it cannot be read, when the operating system gives no randomness, when the key
+    /// cannot be made, and when a client's key cannot be used.
     ///
     /// # Panics
     ///

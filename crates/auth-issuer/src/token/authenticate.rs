@@ -29,7 +29,7 @@ pub(super) fn authenticate<'r>(
             // The client is not told why: who guesses is not to be helped.
             checked.map_err(|error| {
                 let client = state.registry.shown(Some(id));
-                tracing::debug!(?error, %client, "assertion refused");
+                tracing::debug!(?error, client, "assertion refused");
                 refused
             })?;
             state.registry.known(id)

@@ -62,7 +62,7 @@ pub(crate) async fn token(Extract(state): Extract<Arc<State>>, request: Request)
         let quota = match begun.spent {
             Ok(quota) => quota,
             Err(Uncharged::OverQuota(over)) => {
-                tracing::debug!(client = %shown, "token request over the quota");
+                tracing::debug!(client = shown, "token request over the quota");
                 end(Outcome::OverQuota, None);
                 return answer::over_quota(*over);
             }
@@ -80,7 +80,7 @@ pub(crate) async fn token(Extract(state): Extract<Arc<State>>, request: Request)
                 answer::issued(&minted.token, lifetime, scope, is_bound, quota)
             }
             Err(refusal) => {
-                tracing::debug!(?refusal, client = %shown, "token request refused");
+                tracing::debug!(?refusal, client = shown, "token request refused");
                 end(refusal.outcome(), None);
                 refusal.into_response()
             }

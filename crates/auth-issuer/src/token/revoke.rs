@@ -22,7 +22,7 @@ pub(crate) async fn revoke(Extract(state): Extract<Arc<State>>, request: Request
         Ok(()) => answer::done(),
         Err(refusal) => {
             let client = state.registry.shown(request.client_id.as_deref());
-            tracing::debug!(?refusal, %client, "revocation refused");
+            tracing::debug!(?refusal, client, "revocation refused");
             refusal.into_response()
         }
     }

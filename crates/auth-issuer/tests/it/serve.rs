@@ -153,9 +153,9 @@ async fn the_directory_can_be_had_after_a_shutdown_and_a_drop_that_requests_over
         issuer.until_token_requests(1).await;
         // The task of the request holds on to all of the issuer's state until the runtime comes to it.
         if is_dropped {
-            drop(issuer)
+            drop(issuer);
         } else {
-            issuer.shutdown().await.unwrap()
+            issuer.shutdown().await.unwrap();
         }
         start().await.unwrap().shutdown().await.unwrap();
     }
