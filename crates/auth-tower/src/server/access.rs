@@ -2,7 +2,8 @@
 //!
 //! What the table does not name is refused: an endpoint that somebody adds to the router, and not to the table, is closed.
 //! Paths are compared in their canonical form (RFC 3986 §6.2.2), and one that servers read in different ways is refused, so
-//! that this table and the router behind it cannot mean two endpoints by one request.
+//! that this table and the router behind it cannot mean two endpoints by one request. A slash at the end counts, as it does for
+//! axum's router: `/health/` is not `/health`, but may be below a `/{*rest}`.
 
 mod builder;
 mod template;
@@ -20,9 +21,10 @@ use super::need::Need;
 
 /// The table: what each endpoint needs.
 ///
-/// Templates are those of axum 0.8: `{id}` is one segment and `{*rest}` is one or more. `{*rest}` also covers the path above
-/// it, unless the table names that one itself. A literal segment goes before a parameter. A slash at the end means the same
-/// as none. Upper and lower case are two paths. A parameter is a whole segment here.
+/// Templates are those of axum 0.8: `{id}` is one segment, and `{*rest}` is one or more with all that follows. A literal segment
+/// goes before a parameter. `/v2/ports/` is another path than `/v2/ports`, and neither is covered by `/v2/ports/{*rest}`: where a
+/// router serves all three, as one does that has another nested at `/v2/ports`, the table needs three rows. Upper and lower case
+/// are two paths. A parameter is a whole segment here.
 ///
 /// ```
 /// use auth_tower::server::{Access, Need};
@@ -79,15 +81,19 @@ impl Access {
     ///
     /// When the request is not to be served, whatever it shows.
     pub fn find(&self, method: &Method, path: &str) -> Result<&Need, Refused> {
-        let canonical = PathPrefix::canonical(path).map_err(Refused::Ambiguous)?;
-        let need = self.look_up(method, &canonical);
-        if let Cow::Owned(_) = canonical {
-            // A router may compare paths as they come: whichever of the two it takes, the answer has to be the same.
-            let raw = path.strip_suffix('/').unwrap_or(path);
-            if self.look_up(method, raw) != need {
-                return Err(Refused::Unlisted);
+        let need = match PathPrefix::canonical(path).map_err(Refused::Ambiguous)? {
+            Cow::Borrowed(_) if path.is_empty() => self.look_up(method, "/"),
+            // With its slash at the end, if it has one.
+            Cow::Borrowed(_) => self.look_up(method, path),
+            Cow::Owned(mut canonical) => {
+                if path.ends_with('/') {
+                    canonical.push('/');
+                }
+                let need = self.look_up(method, &canonical);
+                // A router may compare paths as they come: whichever of the two it takes, the answer has to be the same.
+                need.filter(|need| self.look_up(method, path) == Some(need))
             }
-        }
+        };
         need.ok_or(Refused::Unlisted)
     }
 

@@ -72,7 +72,6 @@ impl AccessBuilder {
     pub fn build(self) -> Result<Access, AccessError> {
         let mut problems = Vec::new();
         let mut entries = BTreeMap::new();
-        let mut above = BTreeMap::new();
         for Row { method, template, need } in self.rows {
             let mut fail = |problem: String| problems.push(format!("`{template}` {problem}"));
             if let Some(problem) = need.problem() {
@@ -89,9 +88,6 @@ impl AccessBuilder {
                     continue;
                 }
             };
-            if let Some(path) = parsed.above {
-                above.insert(path, parsed.route.clone());
-            }
             let entry = entries.entry(parsed.route).or_insert_with(|| Entry {
                 template: template.clone(),
                 endpoint: Endpoint::default(),
@@ -101,16 +97,6 @@ impl AccessBuilder {
                 fail(format!("has two rows for {method}; the other is for `{}`", entry.template));
             }
         }
-        for (path, rest) in above {
-            // All of them have been added above.
-            if let (false, Some(Entry { template, endpoint })) =
-                (entries.contains_key(&path), entries.get(&rest))
-            {
-                let entry = Entry { template: template.clone(), endpoint: endpoint.clone() };
-                entries.insert(path, entry);
-            }
-        }
-
         let names: BTreeMap<_, _> =
             entries.iter().map(|(route, entry)| (route.clone(), entry.template.clone())).collect();
         let mut router = Router::new();

@@ -7,8 +7,6 @@ use auth_core::{ConfigError, PathPrefix};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Template {
     pub(super) route: String,
-    /// The path above a `{*rest}` at the end.
-    pub(super) above: Option<String>,
 }
 
 impl Template {
@@ -19,20 +17,21 @@ impl Template {
         }
         // Parameters have names that mean nothing to the rules of paths, so these can judge the whole at once.
         let (mut route, mut literal) = (String::new(), String::new());
-        let mut above = None;
+        let (mut has_rest, mut has_slash) = (false, false);
         for segment in text.split('/').skip(1) {
             if segment.is_empty() {
-                // One at the end is no segment, and the check finds the others.
+                // One at the end is no segment, but a slash that counts, though a `{*rest}` has it anyway; the check finds the others.
+                has_slash = !has_rest;
                 literal.push('/');
                 continue;
             }
-            if above.is_some() {
+            if has_rest {
                 return Err("has something behind `{*…}`, which takes all that follows".to_owned());
             }
             let (standing, judged) = match parameter(segment)? {
                 Some(Parameter::Segment) => ("{p}", "p"),
                 Some(Parameter::Rest) => {
-                    above = Some(if route.is_empty() { "/".to_owned() } else { route.clone() });
+                    has_rest = true;
                     ("{*p}", "p")
                 }
                 None => {
@@ -50,10 +49,10 @@ impl Template {
             route.push_str(standing);
         }
         PathPrefix::check(&literal).map_err(|error| error.to_string())?;
-        if route.is_empty() {
+        if has_slash {
             route.push('/');
         }
-        Ok(Self { route, above })
+        Ok(Self { route })
     }
 }
 
@@ -109,24 +108,20 @@ mod tests {
 
     #[test]
     fn a_template_has_one_form() {
-        for (text, route, above) in [
-            ("/", "/", None),
-            ("/v2/shipments", "/v2/shipments", None),
-            ("/v2/shipments/", "/v2/shipments", None),
-            ("/%762/a%c3%a9", "/v2/a%C3%A9", None),
-            ("/v2/{id}/legs/{leg}", "/v2/{p}/legs/{p}", None),
-            ("/v2/{*rest}", "/v2/{*p}", Some("/v2")),
-            ("/{*rest}", "/{*p}", Some("/")),
-            ("/v2/{*rest}/", "/v2/{*p}", Some("/v2")),
-            ("/{id}/{*rest}", "/{p}/{*p}", Some("/{p}")),
-            ("/a%3Ab:c", "/a%3Ab:c", None),
+        for (text, route) in [
+            ("/", "/"),
+            ("/v2/shipments", "/v2/shipments"),
+            ("/v2/shipments/", "/v2/shipments/"),
+            ("/v2/{id}/", "/v2/{p}/"),
+            ("/%762/a%c3%a9", "/v2/a%C3%A9"),
+            ("/v2/{id}/legs/{leg}", "/v2/{p}/legs/{p}"),
+            ("/v2/{*rest}", "/v2/{*p}"),
+            ("/{*rest}", "/{*p}"),
+            ("/v2/{*rest}/", "/v2/{*p}"),
+            ("/{id}/{*rest}", "/{p}/{*p}"),
+            ("/a%3Ab:c", "/a%3Ab:c"),
         ] {
-            let above = above.map(str::to_owned);
-            assert_eq!(
-                Template::parse(text),
-                Ok(Template { route: route.to_owned(), above }),
-                "{text}"
-            );
+            assert_eq!(Template::parse(text), Ok(Template { route: route.to_owned() }), "{text}");
         }
     }
 

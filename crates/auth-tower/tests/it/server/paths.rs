@@ -117,7 +117,7 @@ async fn no_spelling_of_a_path_needs_less_than_the_plain_one() {
     let token = format!("Bearer {token}");
     for (method, path, status) in [
         ("GET", "/v2/shipments", 200),
-        ("GET", "/v2/shipments/", 200),
+        ("GET", "/v2/shipments/", 403),
         ("GET", "/v2/shipments?page=2", 200),
         // A router that compares paths as they come would look elsewhere.
         ("GET", "/v2/%73hipments", 403),
@@ -126,7 +126,7 @@ async fn no_spelling_of_a_path_needs_less_than_the_plain_one() {
         ("GET", "api.example:80", 403),
         ("CONNECT", "/v2/bookings", 403),
         ("GET", "/v2/shipments/17", 200),
-        ("GET", "/v2/shipments/17/", 200),
+        ("GET", "/v2/shipments/17/", 403),
         ("GET", "/v2/shipments/%31%37", 200),
         ("GET", "/v2/shipments/a%20b", 200),
         ("GET", "http://api.example/v2/shipments", 200),
@@ -191,7 +191,8 @@ proptest! {
         let Ok(uri) = Uri::from_maybe_shared(path.clone()) else { return Ok(()) };
         prop_assume!(uri.path() == path);
         let (handler, key) = (Handler::default(), OwnKey::new());
-        let access = Access::builder().any_method("/{*rest}", Need::nothing()).build().unwrap();
+        let all = Access::builder().any_method("/{*rest}", Need::nothing());
+        let access = all.any_method("/", Need::nothing()).build().unwrap();
         let service: Guarded = fixed(&key).access(access).build().unwrap().layer(handler.clone());
         let mut request = request("GET", "/", &[]);
         *request.uri_mut() = uri;

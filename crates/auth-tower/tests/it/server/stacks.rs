@@ -1,6 +1,6 @@
 //! Under axum's router, and under hyper alone.
 
-use auth_tower::server::{Claims, KeyId};
+use auth_tower::server::{Access, Claims, KeyId, Need};
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
@@ -8,6 +8,7 @@ use http::Request;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use proptest::prelude::*;
 use tokio::net::TcpListener;
 use tower::ServiceExt;
 
@@ -71,6 +72,46 @@ async fn a_router_of_axum_lets_the_same_through_and_its_handlers_know_who_it_is(
         assert!(body.is_empty() || answer.body == body, "{path}: {answer:?}");
     }
     assert_eq!(world.fetches.count(), 1);
+}
+
+/// A template out of letters for its segments: `p` is a parameter, `r` all that follows, and a slash at the end stays.
+fn template(letters: &str) -> String {
+    let segments = letters.split('/').enumerate().skip(1).map(|(index, letter)| match letter {
+        "p" => format!("/{{p{index}}}"),
+        "r" => "/{*rest}".to_owned(),
+        letter => format!("/{letter}"),
+    });
+    segments.collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2048, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A need that is another handler's would open what is not meant.
+    #[test]
+    fn the_row_that_counts_is_that_of_the_handler_which_the_router_takes(
+        letters in prop::collection::btree_set("(/(a|b|p)){1,3}(/r?)?", 1..6),
+        paths in prop::collection::vec("(/(a|b|c|%61)){0,4}/?", 1..8),
+    ) {
+        let templates: Vec<String> = letters.iter().map(|letters| template(letters)).collect();
+        let rows = templates.iter().enumerate().fold(Access::builder(), |table, (row, template)| {
+            table.route(http::Method::GET, template, Need::scope(row.to_string()))
+        });
+        // Some of them conflict.
+        let Ok(table) = rows.build() else { return Ok(()) };
+        let router = templates.iter().enumerate().fold(Router::new(), |router, (row, template)| {
+            router.route(template, get(move || std::future::ready(row.to_string())))
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for path in paths {
+            let found = table.find(&http::Method::GET, &path);
+            let Some(row) = found.ok().and_then(|need| need.required_scopes().next()) else { continue };
+            let request = Request::get(if path.is_empty() { "/" } else { &path });
+            let response = router.clone().oneshot(request.body(Body::empty()).unwrap());
+            let answer = runtime.block_on(async { Answer::of(response.await.unwrap()).await });
+            prop_assert_eq!(&answer.body, row, "{} of {:?}", path, templates);
+        }
+    }
 }
 
 #[tokio::test]
