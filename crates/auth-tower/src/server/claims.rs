@@ -170,7 +170,8 @@ impl Claims {
         self.0.0.client_id.as_deref()
     }
 
-    /// What it allows: `scope` (RFC 9068 §2.2.3), and the arrays `scp` and `permissions` of some issuers.
+    /// What it allows: `scope` (RFC 9068 §2.2.3); where there is none, the `scp` or else the `permissions` of some issuers. Never all
+    /// of them: where an issuer has both, `permissions` may be what the user has, and `scope` what of that the client was given.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
         self.0.0.scopes.iter().map(String::as_str)
     }
@@ -242,12 +243,11 @@ fn scopes(claims: [Texts; 3]) -> Vec<String> {
             scopes.push(text.to_owned());
         }
     };
-    for claim in claims {
-        match claim {
-            Texts::None => {}
-            Texts::One(text) => text.split(' ').for_each(&mut add),
-            Texts::Many(texts) => texts.iter().for_each(|text| add(text)),
-        }
+    // The first that is there, though it be empty.
+    match claims.into_iter().find(|claim| !matches!(claim, Texts::None)) {
+        None | Some(Texts::None) => {}
+        Some(Texts::One(text)) => text.split(' ').for_each(&mut add),
+        Some(Texts::Many(texts)) => texts.iter().for_each(|text| add(text)),
     }
     scopes
 }

@@ -20,7 +20,7 @@ use super::service::RequireToken;
 use super::verifier::{Verifier, VerifierSettings};
 
 /// More is a slip: what has to be there for remembered tokens before the first one comes is allocated when the layer is built.
-const MOST_REMEMBERED: usize = 1 << 24;
+const MOST_REMEMBERED: usize = 1 << 20;
 
 /// A [`Layer`] for servers: lets requests through that show a token, or a legacy key, for what they ask.
 ///
@@ -94,7 +94,7 @@ impl fmt::Debug for RequireTokenLayer {
 ///
 /// # Defaults
 ///
-/// A leeway of 60 seconds; 4096 verified tokens remembered; no legacy keys; DPoP not announced, and proofs, where a token needs one, for
+/// A leeway of 60 seconds; 1024 verified tokens remembered for each CPU; no legacy keys; DPoP not announced, and proofs, where a token needs one, for
 /// `https` and the origin in the request; any `typ` that is not another kind of token's. Issuers, audiences, algorithms and the table have none, and must be named.
 #[must_use]
 pub struct RequireTokenBuilder {
@@ -156,13 +156,14 @@ impl RequireTokenBuilder {
         self
     }
 
-    /// How far the issuer's clock and this one may be apart.
+    /// How far the issuer's clock and this one may be apart; an hour at most.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.settings.leeway = leeway;
         self
     }
 
-    /// How many verified tokens are remembered, shared out among the CPUs; 0 verifies every token every time. 16,777,216 at most.
+    /// How many verified tokens are remembered for each CPU of the machine (64 of them at most); 0 verifies every token every time.
+    /// Each takes the size of its claims and some 400 bytes; room for a pointer each is taken at once. 1,048,576 at most.
     pub fn remembered(mut self, tokens: usize) -> Self {
         self.settings.remembered = tokens;
         self

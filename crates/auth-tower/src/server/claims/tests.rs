@@ -21,8 +21,8 @@ fn the_registered_claims_are_read_in_every_form_they_have() {
     assert_eq!(claims.not_before(), Some(Timestamp::from_secs(1)));
     assert_eq!(claims.issued_at(), Some(Timestamp::from_secs(2)));
     assert_eq!((claims.id(), claims.client_id()), (Some("j"), Some("c")));
-    assert_eq!(claims.scopes().collect::<Vec<_>>(), ["read", "write", "admin", "p:1"]);
-    assert!(claims.has_scope("admin") && !claims.has_scope("adm") && !claims.has_scope(""));
+    assert_eq!(claims.scopes().collect::<Vec<_>>(), ["read", "write"]);
+    assert!(claims.has_scope("write") && !claims.has_scope("writ") && !claims.has_scope(""));
     let confirmation = claims.confirmation().unwrap();
     assert_eq!(confirmation.jkt.as_deref(), Some("t"));
     assert_eq!((confirmation.x5t_s256.as_deref(), confirmation.other), (Some("x"), false));
@@ -39,6 +39,22 @@ fn the_registered_claims_are_read_in_every_form_they_have() {
     assert!(one.confirmation().unwrap().other);
     let empty = parse(r#"{"exp":1,"cnf":{}}"#).unwrap();
     assert!(empty.confirmation().unwrap().other, "bound, and nobody can say to what");
+}
+
+/// What a user may do is not what a client was given of it.
+#[test]
+fn scopes_are_of_one_claim_and_never_of_two() {
+    let scopes = |json: &str| parse(json).unwrap().scopes().collect::<Vec<_>>().join(" ");
+    for (json, expected) in [
+        (r#"{"exp":1,"scope":"a","scp":["b"],"permissions":["c"]}"#, "a"),
+        (r#"{"exp":1,"scope":"","scp":["b"],"permissions":["c"]}"#, ""),
+        (r#"{"exp":1,"scope":null,"scp":["b", "b d"],"permissions":["c"]}"#, "b b d"),
+        (r#"{"exp":1,"scp":"b d","permissions":["c"]}"#, "b d"),
+        (r#"{"exp":1,"permissions":["c","d"]}"#, "c d"),
+        (r#"{"exp":1}"#, ""),
+    ] {
+        assert_eq!(scopes(json), expected, "{json}");
+    }
 }
 
 // torture: D28, D31

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use auth_core::{LONGEST_ANSWER, Origin};
 use bytes::Bytes;
-use http::header::{ACCEPT, CACHE_CONTROL};
+use http::header::{ACCEPT, AGE, CACHE_CONTROL};
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 
@@ -28,11 +28,30 @@ pub(super) fn check(url: &str, insecure_loopback: bool) -> Result<Uri, ConfigErr
     Ok(uri)
 }
 
+/// The URL without its query, which may have secrets in it.
+pub(super) fn shown(uri: &Uri) -> String {
+    let scheme = uri.scheme_str().unwrap_or_default();
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    format!("{scheme}://{authority}{}", uri.path())
+}
+
+/// What an answer has brought.
+pub(super) struct Answer {
+    pub(super) keys: Vec<Key>,
+    /// How long they are fresh from now on.
+    pub(super) lifetime: Duration,
+    /// How long ago the issuer has said so (RFC 9111 §5.1).
+    pub(super) age: Duration,
+}
+
+/// Asks the issuer itself and no cache (RFC 9111 §5.2.1.4): it is asked seldom, and when it is, some token's key may be newer
+/// than what a cache has.
 pub(super) fn request(uri: &Uri) -> Request<Bytes> {
     let mut request = Request::new(Bytes::new());
     *request.uri_mut() = uri.clone();
     let accept = HeaderValue::from_static("application/jwk-set+json, application/json");
     request.headers_mut().insert(ACCEPT, accept);
+    request.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     request
 }
 
@@ -44,7 +63,7 @@ pub(super) fn read(
     answer: &Response<Bytes>,
     fresh_for: Duration,
     fresh_at_most: Duration,
-) -> Result<(Vec<Key>, Duration), &'static str> {
+) -> Result<Answer, &'static str> {
     if answer.status() != StatusCode::OK {
         return Err("the answer is no 200");
     }
@@ -55,12 +74,25 @@ pub(super) fn read(
     if keys.is_empty() {
         return Err("the key set has no key that can be used");
     }
-    let lifetime = lifetime(answer.headers()).unwrap_or(fresh_for);
-    Ok((keys, lifetime.min(fresh_at_most)))
+    let age = age(answer.headers());
+    let lifetime = lifetime(answer.headers(), age).unwrap_or(fresh_for).min(fresh_at_most);
+    Ok(Answer { keys, lifetime, age })
 }
 
-/// `Cache-Control: max-age` (RFC 9111 §5.2.2.1), but at least a minute, whatever the issuer says.
-fn lifetime(headers: &HeaderMap) -> Option<Duration> {
+/// How long a cache has kept the answer, if one did. What cannot be read says nothing (RFC 9111 §5.1).
+fn age(headers: &HeaderMap) -> Duration {
+    let text = headers.get(AGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    Duration::from_secs(seconds(text).unwrap_or(0))
+}
+
+/// Delta seconds (RFC 9111 §1.2.2): what is too large is as good as the largest.
+fn seconds(text: &str) -> Option<u64> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().unwrap_or(u64::MAX))
+}
+
+/// What is left of `Cache-Control: max-age` (RFC 9111 §5.2.2.1) after `age`, but at least a minute, whatever the issuer says.
+fn lifetime(headers: &HeaderMap, age: Duration) -> Option<Duration> {
     const LEAST: Duration = Duration::from_secs(60);
 
     let lines = headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
@@ -69,18 +101,15 @@ fn lifetime(headers: &HeaderMap) -> Option<Duration> {
         let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
         match name.trim().to_ascii_lowercase().as_str() {
             "no-store" | "no-cache" => return Some(LEAST),
-            // The first counts (RFC 9111 §4.2.1). One that cannot be read means that the answer is stale already, and one that
-            // is too large is as good as the largest (§1.2.2).
+            // The first counts (RFC 9111 §4.2.1). One that cannot be read means that the answer is stale already.
             "max-age" if max_age.is_none() => {
-                let digits = value.trim().trim_matches('"');
-                let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-                let seconds = if is_number { digits.parse().unwrap_or(u64::MAX) } else { 0 };
+                let seconds = seconds(value.trim().trim_matches('"')).unwrap_or(0);
                 max_age = Some(Duration::from_secs(seconds));
             }
             _ => {}
         }
     }
-    max_age.map(|max_age| max_age.max(LEAST))
+    max_age.map(|max_age| max_age.saturating_sub(age).max(LEAST))
 }
 
 #[cfg(test)]
@@ -127,9 +156,9 @@ mod tests {
     fn max_age_counts_within_bounds() {
         let lifetime = |text: &'static str| {
             let headers = HeaderMap::from_iter([(CACHE_CONTROL, HeaderValue::from_static(text))]);
-            super::lifetime(&headers).map(|lifetime| lifetime.as_secs())
+            super::lifetime(&headers, Duration::ZERO).map(|lifetime| lifetime.as_secs())
         };
-        assert_eq!(super::lifetime(&HeaderMap::new()), None);
+        assert_eq!(super::lifetime(&HeaderMap::new(), Duration::ZERO), None);
         assert_eq!(lifetime("public"), None);
         for (text, seconds) in [
             ("max-age=3600", 3600),
@@ -150,19 +179,44 @@ mod tests {
         let mut answer = answer(200, key);
         answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("max-age=999999"));
         let (hour, day) = (Duration::from_secs(3600), Duration::from_secs(86_400));
-        assert_eq!(read(&answer, hour, day).unwrap().1, day);
-        assert_eq!(read(&answer, hour, hour / 4).unwrap().1, hour / 4);
+        assert_eq!(read(&answer, hour, day).unwrap().lifetime, day);
+        assert_eq!(read(&answer, hour, hour / 4).unwrap().lifetime, hour / 4);
         answer.headers_mut().clear();
-        assert_eq!(read(&answer, hour, day).unwrap().1, hour);
+        assert_eq!(read(&answer, hour, day).unwrap().lifetime, hour);
+    }
+
+    #[test]
+    fn the_time_in_a_cache_is_taken_off() {
+        let key = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+        let mut answer = answer(200, key);
+        answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("max-age=3600"));
+        for (age, left) in
+            [("3000", 600), ("3599", 60), ("9999999999999999999999", 60), ("-1", 3600), ("", 3600)]
+        {
+            answer.headers_mut().insert(AGE, HeaderValue::from_static(age));
+            let read = read(&answer, Duration::ZERO, Duration::MAX).unwrap();
+            assert_eq!(read.lifetime, Duration::from_secs(left), "{age}");
+            assert_eq!(read.age.is_zero(), left == 3600, "{age}");
+        }
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_query() {
+        let uri = "https://i.example/jwks?api_key=canary".parse().unwrap();
+        assert_eq!(shown(&uri), "https://i.example/jwks");
+        let request = request(&uri);
+        assert_eq!(request.uri(), &uri);
+        assert_eq!(request.headers()[CACHE_CONTROL], "no-cache");
     }
 
     proptest! {
         #[test]
-        fn no_answer_panics(body in "\\PC*", cache in "[ -~]*") {
+        fn no_answer_panics(body in "\\PC*", cache in "[ -~]*", age in "[ -~]*") {
             let mut answer = answer(200, body);
             answer.headers_mut().insert(CACHE_CONTROL, cache.parse().unwrap());
+            answer.headers_mut().insert(AGE, age.parse().unwrap());
             let _ = read(&answer, Duration::ZERO, Duration::MAX);
-            let _ = lifetime(answer.headers());
+            let _ = lifetime(answer.headers(), super::age(answer.headers()));
         }
     }
 }

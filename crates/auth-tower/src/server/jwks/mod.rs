@@ -22,7 +22,7 @@ use super::keys;
 /// # From a URL
 ///
 /// The set is fetched when the first token comes, and kept. When it is old it is fetched anew in the background, while requests go
-/// on with the keys at hand; while the endpoint is down they do so for a day. If nobody has come for so long that the set is twice as old as it should be, the
+/// on with the keys at hand; while the endpoint is down they do so for a day. If nobody has come for more than a minute after it got old, the
 /// next ones wait for that fetch. A token that names an unknown key has the set fetched at once, since issuers rotate their keys, and so has
 /// one whose key did not make its signature; but never more often than once in an interval, however many such tokens come and however many
 /// wait. A key that has left the set opens nothing any more.
@@ -83,8 +83,9 @@ impl Jwks {
         self.with(|url| url.fresh_for = lifetime)
     }
 
-    /// How long a set counts as fresh at most, whatever its answer says: so long a key that was stolen, and has left the set,
-    /// can be used here. No matter for keys that are not fetched.
+    /// How long a set counts as fresh at most, whatever its answer says: so long, a minute more, and the [time](Self::timeout) of a
+    /// fetch, a key that was stolen, and has left the set, can be used here; while no other set can be had, for
+    /// [`stale_for`](Self::stale_for). No matter for keys that are not fetched.
     #[must_use]
     pub fn fresh_at_most(self, lifetime: Duration) -> Self {
         self.with(|url| url.fresh_at_most = lifetime)
@@ -103,7 +104,7 @@ impl Jwks {
         self.with(|url| url.fetch_interval = interval)
     }
 
-    /// How long a fetch may take, and a request that has to wait for it. No matter for keys that are not fetched.
+    /// How long a fetch may take. A request waits for as long, and for two fetches at most, or three if the set was old. No matter for keys that are not fetched.
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
         self.with(|url| url.timeout = timeout)
@@ -141,6 +142,15 @@ impl Jwks {
                 if url.timeout.is_zero() {
                     return fail("has a timeout of 0, in which no answer can come");
                 }
+                // The shortest life that a set can have, and how long the next one may take.
+                let fresh = url.fresh_for.min(url.fresh_at_most).min(Duration::from_secs(60));
+                let next = url.fetch_interval.saturating_add(url.timeout);
+                if fresh.saturating_add(url.stale_for) < next {
+                    return fail(
+                        "would at times have no keys, and refuse good tokens: let sets be used for longer than the fetch \
+                         interval and the timeout together, with `stale_for`",
+                    );
+                }
                 Ok(Source::remote(Remote {
                     uri,
                     transport: url.transport,
@@ -162,7 +172,7 @@ impl fmt::Debug for Jwks {
             Place::Text(_) => f.write_str("Jwks(fixed)"),
             Place::Url(url) => f
                 .debug_struct("Jwks")
-                .field("url", &url.url)
+                .field("url", &url.url.split(['?', '#']).next())
                 .field("fresh_for", &url.fresh_for)
                 .field("fetch_interval", &url.fetch_interval)
                 .field("timeout", &url.timeout)

@@ -6,7 +6,11 @@ use std::time::Duration;
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Keys that have been old for less than this were looked after, in milliseconds: between two requests nothing is fetched.
-const LEAST_IDLE: u64 = 60_000;
+const IDLE: u64 = 60_000;
+
+/// How many tokens are given the benefit of the doubt between two fetches: enough for the clients of one key that is new, and few
+/// beside what a flood of forged tokens would like to have.
+const MOST_DOUBTS: u32 = 64;
 
 /// What has been asked, and what may be. Times are milliseconds of the boot clock.
 #[derive(Debug)]
@@ -19,9 +23,9 @@ pub(super) struct Pace {
     /// Before this nothing is asked.
     next: u64,
     fresh_until: u64,
-    /// How long the last keys were fresh.
-    lifetime: u64,
     failures: u32,
+    /// How many tokens were given the benefit of the doubt since the last flight began.
+    doubts: u32,
     flying_since: Option<u64>,
     /// The number of the last flight.
     epoch: u64,
@@ -48,8 +52,8 @@ impl Pace {
             stale_for: millis(stale_for),
             next: 0,
             fresh_until: 0,
-            lifetime: 0,
             failures: 0,
+            doubts: 0,
             flying_since: None,
             epoch: 0,
         }
@@ -62,11 +66,19 @@ impl Pace {
             None if now < self.next => Asked::Paced(Duration::from_millis(self.next - now)),
             _ => {
                 self.epoch += 1;
+                self.doubts = 0;
                 self.flying_since = Some(now);
                 self.next = now.saturating_add(self.interval);
                 Asked::Fly(self.epoch)
             }
         }
+    }
+
+    /// Whether one more token is to be told to come again, since its key may be newer than those at hand: anybody can forge one.
+    pub(super) fn doubt(&mut self) -> bool {
+        let is_left = self.doubts < MOST_DOUBTS;
+        self.doubts += u32::from(is_left);
+        is_left
     }
 
     /// Whether `ask` would have anything but a pause.
@@ -82,7 +94,7 @@ impl Pace {
         match self.failures {
             // Where there have never been any, there are none to be old.
             _ if self.fresh_until == 0 => u64::MAX,
-            0 => ends.min(self.fresh_until.saturating_add(self.lifetime.max(LEAST_IDLE))),
+            0 => ends.min(self.fresh_until.saturating_add(IDLE)),
             _ => ends,
         }
     }
@@ -124,8 +136,7 @@ impl Pace {
         match lifetime {
             Some(lifetime) => {
                 self.failures = 0;
-                self.lifetime = millis(lifetime);
-                self.fresh_until = now.saturating_add(self.lifetime);
+                self.fresh_until = now.saturating_add(millis(lifetime));
             }
             None => {
                 let doublings = self.failures.min(16);
@@ -208,7 +219,7 @@ mod tests {
         let mut pace = pace();
         assert_eq!(pace.ask(0), Asked::Fly(1));
         assert!(pace.landed(1, 0, Some(Duration::from_secs(600))));
-        assert_eq!(pace.wait_at(), 1_200_000, "twice their time");
+        assert_eq!(pace.wait_at(), 660_000, "a minute after their time");
         assert_eq!(pace.ask(2_000_000), Asked::Fly(2));
         assert!(pace.landed(2, 2_000_000, None));
         // That was tried, and they are what there is, until they end.
@@ -216,7 +227,19 @@ mod tests {
         assert!(!pace.is_over(4_199_999) && pace.is_over(4_200_000));
         assert_eq!(pace.ask(4_200_000), Asked::Fly(3));
         assert!(pace.landed(3, 4_200_000, Some(Duration::ZERO)));
-        assert_eq!(pace.wait_at(), 4_260_000, "a minute at least");
+        assert_eq!(pace.wait_at(), 4_260_000);
+    }
+
+    #[test]
+    fn so_many_are_in_doubt_between_two_flights_and_no_more() {
+        let mut pace = pace();
+        for epoch in 1..=2 {
+            let now = epoch * 10_000;
+            assert_eq!(pace.ask(now), Asked::Fly(epoch));
+            assert!(pace.landed(epoch, now, Some(Duration::from_secs(600))));
+            let doubts = std::iter::repeat_with(|| pace.doubt()).take(1000);
+            assert_eq!(doubts.filter(|is_left| *is_left).count(), 64);
+        }
     }
 
     proptest! {

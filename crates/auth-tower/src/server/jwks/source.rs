@@ -11,7 +11,7 @@ use http::Uri;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::document;
+use super::document::{self, Answer};
 use super::pace::{Asked, Pace};
 use crate::server::keys::{Key, KeySet};
 
@@ -50,7 +50,7 @@ pub(super) struct Remote {
 struct Brought {
     keys: Vec<Key>,
     lifetime: Duration,
-    /// When it began.
+    /// When it began, less the time that a cache had kept the answer.
     as_of: Timestamp,
 }
 
@@ -134,6 +134,12 @@ impl Source {
     /// Whether a key that was published at `time` may be missing among those at hand: they were fetched before.
     pub(crate) fn may_lack(&self, time: Timestamp) -> bool {
         self.0.remote.is_some() && time.as_millis() > self.0.as_of.load(Ordering::Relaxed)
+    }
+
+    /// Whether a token that a key at hand may be [lacking](Self::may_lack) for is to be told to come again. Once it was asked, that
+    /// counts.
+    pub(crate) fn doubt(&self) -> bool {
+        self.0.pace().doubt()
     }
 
     /// Whether other keys are to be [asked](Self::others) for before those at hand are used. No lock.
@@ -276,12 +282,16 @@ impl Ticket {
             Err(_) => Err(NOT_IN_TIME),
         };
         if let Err(problem) = &brought {
-            tracing::warn!(uri = %remote.uri, problem, "the key set cannot be fetched");
+            let url = document::shown(&remote.uri);
+            tracing::warn!(url, problem, "the key set cannot be fetched");
         }
         let now = remote.clock.now().boot.millis;
         self.landed = true;
-        let brought =
-            brought.ok().map(|(keys, lifetime)| Brought { keys, lifetime, as_of: self.begun.wall });
+        let brought = brought.ok().map(|Answer { keys, lifetime, age }| Brought {
+            keys,
+            lifetime,
+            as_of: self.begun.wall - age,
+        });
         self.shared.land(self.epoch, now, brought);
     }
 }
@@ -297,9 +307,9 @@ impl Drop for Ticket {
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let uri = self.0.remote.as_ref().map(|remote| &remote.uri);
+        let url = self.0.remote.as_ref().map(|remote| document::shown(&remote.uri));
         f.debug_struct("Source")
-            .field("uri", &uri)
+            .field("url", &url)
             .field("generation", &self.0.generation())
             .finish_non_exhaustive()
     }

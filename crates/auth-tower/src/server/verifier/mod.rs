@@ -23,6 +23,9 @@ use super::provider;
 /// The longest token that is read at all.
 const LONGEST_TOKEN: usize = 16 * 1024;
 
+/// Clocks that are further apart are broken.
+const MOST_LEEWAY: Duration = Duration::from_secs(60 * 60);
+
 /// How often one request may look again with other keys: they can change twice while it looks, and hardly more often.
 const MOST_ROUNDS: u32 = 2;
 
@@ -43,7 +46,7 @@ pub(crate) struct VerifierSettings {
     pub(crate) leeway: Duration,
     /// Whether only tokens are taken whose `typ` is `at+jwt` (RFC 9068 §4).
     pub(crate) only_at_jwt: bool,
-    /// How many verified tokens are remembered; 0 for none.
+    /// How many verified tokens are remembered for each CPU; 0 for none.
     pub(crate) remembered: usize,
     /// Asked for every request, those with a remembered token too.
     pub(crate) revoked: Option<Arc<Revoked>>,
@@ -61,7 +64,7 @@ impl VerifierSettings {
             algorithms: Vec::new(),
             leeway: Duration::from_secs(60),
             only_at_jwt: false,
-            remembered: 4096,
+            remembered: 1024,
             revoked: None,
             clock: Arc::new(SystemClock::default()),
         }
@@ -92,10 +95,9 @@ struct Otherwise {
     invalid: Invalid,
     /// The generation of the keys at hand; 0 for none.
     seen: u64,
-    /// Whether its key may be one that is newer than the keys at hand: none of them is its key, and it was issued after they
-    /// were fetched. A key that is known and did not make the signature would have to be another by now: possible, but no
-    /// reason to doubt what there is.
-    is_newer: bool,
+    /// When it was issued, by its own words, if none of the keys at hand is its key. A key that is known and did not make the
+    /// signature would have to be another by now: possible, but no reason to doubt what there is.
+    issued: Option<Timestamp>,
 }
 
 impl Verifier {
@@ -112,6 +114,12 @@ impl Verifier {
         empty("audiences", &settings.audiences)?;
         if settings.algorithms.is_empty() {
             return Err(ConfigError::new("algorithms", "are none: name at least one"));
+        }
+        if settings.leeway > MOST_LEEWAY {
+            return Err(ConfigError::new(
+                "leeway",
+                "is more than an hour: tokens would hardly end",
+            ));
         }
         let source = settings.jwks.source(settings.clock.clone())?;
         provider::check(&settings.algorithms)?;
@@ -140,7 +148,7 @@ impl Verifier {
                 // Without any keys it is not for this token to say what is wrong.
                 let is_open = otherwise.seen == 0
                     || self.source.may_have_others(otherwise.seen, now)
-                    || otherwise.is_newer;
+                    || self.is_newer(otherwise.issued, self.leeway);
                 (!is_open).then_some(Err(otherwise.invalid))
             }
         }
@@ -163,25 +171,32 @@ impl Verifier {
                 Step::Done(result) => return result.map_err(Rejected::Invalid),
                 Step::Otherwise(otherwise) => otherwise,
             };
-            let Otherwise { invalid, seen, is_newer } = otherwise;
+            let Otherwise { invalid, seen, issued } = otherwise;
             let others = match rounds {
                 MOST_ROUNDS => Others::Same,
                 _ => self.source.others(seen, now).await,
             };
+            // The clocks of issuers are not quite ours; but keys that were asked for since it came are new enough for it.
+            let has_asked = rounds > 0 || others == Others::Same;
+            let is_newer =
+                self.is_newer(issued, if has_asked { Duration::ZERO } else { self.leeway });
             match others {
                 Others::New => rounds += 1,
-                Others::Same if seen != 0 => return Err(Rejected::Invalid(invalid)),
-                // It was judged by newer keys than those which were there when it came.
-                Others::Unknown if seen != 0 && rounds > 0 => {
-                    return Err(Rejected::Invalid(invalid));
-                }
-                Others::Unknown if seen != 0 && !is_newer => {
-                    return Err(Rejected::Invalid(invalid));
-                }
+                // It waited for a flight that had begun before it was issued, which says nothing of its key.
+                Others::Same if seen != 0 && is_newer && rounds < MOST_ROUNDS => rounds += 1,
                 // Its key may be a new one. A 401 would make the client spend another token, with the same key.
-                Others::Same | Others::Unknown => return Err(self.unavailable()),
+                _ if seen == 0 || (is_newer && self.source.doubt()) => {
+                    return Err(self.unavailable());
+                }
+                Others::Same | Others::Unknown => return Err(Rejected::Invalid(invalid)),
             }
         }
+    }
+
+    /// Whether a token that was `issued` then may be signed with a key that is newer than those at hand: issuers publish a key
+    /// before they sign with it.
+    fn is_newer(&self, issued: Option<Timestamp>, leeway: Duration) -> bool {
+        issued.is_some_and(|issued| self.source.may_lack(issued + leeway))
     }
 
     fn unavailable(&self) -> Rejected {
@@ -225,10 +240,8 @@ impl Verifier {
         });
         match is_for_here {
             Ok(claims) => {
-                // Issuers publish a key before they sign with it.
-                let is_newer = is_unknown
-                    && claims.issued_at().is_some_and(|at| self.source.may_lack(at + self.leeway));
-                Step::Otherwise(Otherwise { invalid: reason.into(), seen: generation, is_newer })
+                let issued = claims.issued_at().filter(|_| is_unknown);
+                Step::Otherwise(Otherwise { invalid: reason.into(), seen: generation, issued })
             }
             Err(invalid) if generation == 0 => Step::Done(Err(invalid)),
             Err(_) => Step::Done(Err(reason.into())),

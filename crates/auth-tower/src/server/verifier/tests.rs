@@ -9,6 +9,7 @@ use crate::server::testing::{
     AUDIENCE, Does, Endpoint, ISSUER, Pair, claims, claims_but, message, set,
 };
 
+mod doubt;
 mod forged;
 mod rotation;
 

@@ -1,13 +1,15 @@
 //! What a request says is repeated nowhere: not in an answer, and not in a log.
 
+use auth_issuer::{Fault, Place, When};
+use auth_tower::server::{Algorithm, Jwks, RequireTokenLayer};
 use serde_json::json;
 use tower::Layer;
 
 use crate::log::Log;
 
 use super::rotation::garbage;
-use super::support::{Handler, OwnKey, ask, request};
-use super::world::{Guarded, KEY, SHIPMENTS, World, fixed, posted};
+use super::support::{Handler, OwnKey, ask, get, request};
+use super::world::{Guarded, KEY, SHIPMENTS, World, access, fixed, posted};
 
 /// Stands in every part of a request, one way or another.
 const CANARY: &str = "canary";
@@ -100,4 +102,35 @@ async fn settings_and_services_show_no_key_and_no_hash() {
     assert!(shown.contains(world.issuer.url()) && shown.contains("warehouse"), "{shown}");
     assert!(!shown.contains(KEY), "{shown}");
     assert!(!shown.contains(&auth_tower::server::KeyRing::hash(KEY).to_hex()), "{shown}");
+}
+
+// torture: E44
+#[tokio::test]
+async fn the_query_of_a_key_sets_url_is_shown_nowhere() {
+    let log = Log::listen();
+    let world = World::start().await;
+    let token = world.shipments_token().await;
+    world.issuer.fault(Place::Keys, When::always(), Fault::status(500));
+    let url = format!("{}?api_key={CANARY}", world.issuer.jwks_uri());
+    let jwks = Jwks::url(url, world.fetches.clone()).insecure_loopback(true);
+    let shown = format!("{jwks:?}");
+    let layer = RequireTokenLayer::builder(jwks)
+        .issuer(world.issuer.url())
+        .audience(world.issuer.audience())
+        .algorithms([Algorithm::Rs256])
+        .access(access())
+        .clock(world.clock.clone())
+        .build()
+        .unwrap();
+    let shown = format!("{shown} {layer:?}");
+    let answer = ask(&layer.layer(world.handler.clone()), get(SHIPMENTS, &token)).await;
+    assert_eq!((answer.status, world.fetches.count()), (503, 1));
+    let log = log.text();
+    for text in [&shown, &log, &format!("{answer:?}")] {
+        assert!(!text.contains(CANARY), "{text}");
+    }
+    for text in [&shown, &log] {
+        assert!(text.contains("/.well-known/jwks.json"), "{text}");
+    }
+    assert!(log.contains("the key set cannot be fetched"), "{log}");
 }
