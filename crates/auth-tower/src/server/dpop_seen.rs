@@ -284,4 +284,23 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_request_that_has_read_the_clock_a_moment_before_a_sweep_is_no_replay() {
+        let mut shard = Shard::new();
+        let mut enter = |name, end, now| shard.enter([name; 16], end, now, 64);
+        assert_eq!(enter(1, 160, 100), Ok(()));
+        // Here it is swept; and the next has an older time in its hand.
+        assert_eq!(enter(2, 224, 164), Ok(()));
+        assert_eq!(enter(3, 160, 160), Ok(()));
+        assert_eq!(enter(1, 160, 160), Err(NotFresh::Replayed));
+    }
+
+    #[test]
+    fn what_has_ended_makes_room_before_the_next_sweep_is_due() {
+        let mut shard = Shard::new();
+        let mut enter = |name, end, now| shard.enter([name; 16], end, now, 1);
+        assert_eq!(enter(1, 110, 100), Ok(()));
+        assert_eq!(enter(2, 126, 116), Ok(()));
+    }
 }

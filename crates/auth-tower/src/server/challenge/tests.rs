@@ -318,3 +318,10 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn too_many_proofs_are_an_outage_that_says_when_to_come_again() {
+    let answer = Challenger::new("ES256").answer(&Refusal::Proof(ProofError::TooMany));
+    assert_eq!((answer.status.as_u16(), answer.retry_after), (503, Some(PAUSE)));
+    assert_eq!(answer.into_response().headers()["retry-after"], "5");
+}

@@ -317,3 +317,31 @@ proptest! {
         }
     }
 }
+
+/// It counts for twice the window, if the client's clock is ahead, and is remembered for as long.
+#[test]
+fn a_proof_from_the_future_counts_once_until_it_ends() {
+    let verifier = DpopVerifier::new();
+    let proof = signed(&KEY, &header(), &with(claims(), "iat", Some(json!(NOW + 60))));
+    let (request, bound) = (request(&[&proof]), bound(&KEY));
+    let check = |now| used(&verifier, &Presented::Dpop(TOKEN), &bound, (&request).into(), now);
+    assert_eq!(check(NOW), Ok(()));
+    assert_eq!(check(NOW + 120), Err(ProofError::Replayed));
+    assert_eq!(check(NOW + 121), Err(ProofError::Time));
+}
+
+/// One key would have many thumbprints (RFC 7518 §6.3.1.1).
+#[test]
+fn a_number_of_an_rsa_key_has_no_zeros_in_front() {
+    let number = |octets: &[u8]| URL_SAFE_NO_PAD.encode(octets);
+    let (long, e) = ([&[0][..], &[0xff; 256]].concat(), [1, 0, 1]);
+    for (n, e, error) in [
+        (number(&[0xff; 256]), number(&e), ProofError::OtherKey),
+        (number(&long), number(&e), ProofError::NoKey),
+        (number(&[0xff; 256]), number(&[0, 1, 0, 1]), ProofError::NoKey),
+    ] {
+        let header = with(header(), "alg", Some(json!("RS256")));
+        let header = with(header, "jwk", Some(json!({"kty": "RSA", "n": n, "e": e})));
+        assert_eq!(with_header(&header), Err(error), "{header}");
+    }
+}

@@ -153,6 +153,19 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_is_too_long_is_no_key_set_whatever_keys_it_has() {
+        let key =
+            r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        let of = |length: usize| {
+            let body = format!(r#"{{"keys":[{key}],"x":"{}"}}"#, "x".repeat(length));
+            (body.len(), read(&answer(200, body), Duration::ZERO, Duration::MAX).is_ok())
+        };
+        let (rest, _) = of(0);
+        assert_eq!(of(LONGEST_ANSWER - rest), (LONGEST_ANSWER, true));
+        assert_eq!(of(LONGEST_ANSWER - rest + 1), (LONGEST_ANSWER + 1, false));
+    }
+
+    #[test]
     fn max_age_counts_within_bounds() {
         let lifetime = |text: &'static str| {
             let headers = HeaderMap::from_iter([(CACHE_CONTROL, HeaderValue::from_static(text))]);

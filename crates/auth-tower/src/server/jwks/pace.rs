@@ -278,4 +278,21 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_flight_is_not_lost_before_the_interval_is_over() {
+        let (interval, deadline) = (Duration::from_secs(60), Duration::from_secs(1));
+        let mut pace = Pace::new(interval, deadline, Duration::from_secs(3600));
+        assert_eq!(pace.ask(0), Asked::Fly(1));
+        assert_eq!(pace.ask(59_999), Asked::Join(1), "two flights in one interval");
+        assert_eq!(pace.ask(60_000), Asked::Fly(2));
+    }
+
+    #[test]
+    fn nobody_looks_closer_while_no_flight_may_begin() {
+        let mut pace = pace();
+        assert_eq!(pace.ask(0), Asked::Fly(1));
+        assert!(pace.landed(1, 0, None));
+        assert!(!pace.is_due(9_999) && pace.is_due(10_000));
+    }
 }

@@ -164,3 +164,11 @@ proptest! {
         prop_assert_eq!(Presented::read(&headers, None), Ok(Presented::Key(key.into())));
     }
 }
+
+/// A quote behind a backslash ends no string, so what follows is no second credential.
+#[test]
+fn a_comma_in_a_string_with_an_escaped_quote_parts_nothing() {
+    let field = r#"Digest username="a\", Bearer b", uri="/""#;
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, http::HeaderValue::from_static(field))]);
+    assert_eq!(Presented::read(&headers, None), Ok(Presented::Nothing));
+}

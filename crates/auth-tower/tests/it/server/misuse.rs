@@ -200,3 +200,22 @@ async fn a_request_that_is_dropped_while_it_is_verified_never_reaches_the_handle
     drop(service);
     assert!(handle.next_request().await.is_none(), "there was one more");
 }
+
+/// The service of a connection that stays open lives on after the refusal.
+#[tokio::test]
+async fn a_refusal_leaves_the_place_inside_to_others() {
+    let world = World::start().await;
+    let layer = world.layer().build().unwrap();
+    let mut service = layer.layer(ConcurrencyLimit::new(world.handler.clone(), 1));
+    let mut other = service.clone();
+    let ready = Service::<Request<Full<Bytes>>>::poll_ready;
+    assert_ready_ok!(
+        tokio_test::task::spawn(std::future::poll_fn(|cx| ready(&mut service, cx))).poll()
+    );
+    let refused = service.call(request("GET", SHIPMENTS, &[])).await.unwrap();
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    assert_ready_ok!(
+        tokio_test::task::spawn(std::future::poll_fn(|cx| ready(&mut other, cx))).poll()
+    );
+    drop(service);
+}

@@ -126,3 +126,20 @@ async fn a_first_answer_that_never_comes_is_503_in_the_time_that_was_set() {
     assert_eq!((answer.status, world.fetches.count()), (503, 1));
     assert!(!answer.field("retry-after").is_empty(), "{answer:?}");
 }
+
+/// What looks like a token may be a key, but it opens no more than keys do.
+#[tokio::test]
+async fn a_key_that_looks_like_a_token_opens_nothing_where_no_keys_go() {
+    let world = World::start().await;
+    let key = world.forged("the vendor's own", Duration::from_secs(86_400));
+    world.keys.set([HashedKey::of("warehouse", &key)]);
+    let service = world.guarded();
+    // Before the issuer's keys are there, and afterwards.
+    for _ in 0..2 {
+        for path in [SHIPMENTS, "/v2/me"] {
+            let answer = ask(&service, get(path, &key)).await;
+            assert_eq!(answer.status, 401, "{path}: {answer:?}");
+        }
+    }
+    assert_eq!(world.handler.calls(), 0);
+}

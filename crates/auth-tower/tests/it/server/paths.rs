@@ -206,3 +206,15 @@ proptest! {
         prop_assert_eq!(handler.calls(), usize::from(expected == 200));
     }
 }
+
+/// Its path is written as `/`, and that is another one.
+#[tokio::test]
+async fn a_target_without_a_path_is_not_the_root() {
+    let (key, handler) = (OwnKey::new(), Handler::default());
+    let access = Access::builder().public(Method::GET, "/").build().unwrap();
+    let service: Guarded = fixed(&key).access(access).build().unwrap().layer(handler.clone());
+    for (target, status) in [("/", 200), ("http://api.example", 200), ("api.example:80", 403)] {
+        assert_eq!(ask(&service, request("GET", target, &[])).await.status, status, "{target}");
+    }
+    assert_eq!(handler.calls(), 2);
+}

@@ -341,3 +341,36 @@ async fn keys_of_an_endpoint_that_is_down_or_has_none_any_more_are_used_for_a_da
         assert!(verifier.cached(&lasting).unwrap().is_ok());
     }
 }
+
+/// What is published while the answer is on its way may not be in it.
+#[tokio::test(start_paused = true)]
+async fn keys_are_as_old_as_the_question_and_not_as_the_answer() {
+    let (a, b) = (Pair::p256(), Pair::p256());
+    let endpoint = Endpoint::of(&[a.named("a")]);
+    let (_, verifier) = over(&endpoint);
+    // The answer takes 10 ms, and by the clock that is 60 s behind this was issued in the midst of them.
+    let iat = now() as f64 - 60.0 + 0.005;
+    let between = b.sign(&json!({ "kid": "b" }), &claims_but(json!({ "iat": iat })));
+    assert!(verifier.verify(&token(&a, "a")).await.is_ok());
+    is_unavailable(verifier.verify(&between).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_comes_while_other_keys_are_on_their_way_waits_for_them() {
+    let (a, b) = (Pair::p256(), Pair::p256());
+    let endpoint = Endpoint::of(&[a.named("a")]);
+    let (_, verifier) = over(&endpoint);
+    assert!(verifier.verify(&token(&a, "a")).await.is_ok());
+    endpoint.publishes(&[a.named("a"), b.named("b")]);
+    pass(10).await;
+    let (verifier, old) = (Arc::new(verifier), old_token(&b, "b"));
+    let first = tokio::spawn({
+        let (verifier, old) = (verifier.clone(), old.clone());
+        async move { verifier.verify(&old).await }
+    });
+    tokio::task::yield_now().await;
+    assert_eq!(endpoint.fetches(), 2);
+    assert!(verifier.cached(&old).is_none(), "judged by a set that is about to go");
+    assert!(verifier.verify(&old).await.is_ok() && first.await.unwrap().is_ok());
+    assert_eq!(endpoint.fetches(), 2);
+}
