@@ -344,4 +344,26 @@ mod tests {
             assert_eq!(mode(&entry.unwrap().path()), 0o600);
         }
     }
+
+    /// A snapshot that was put back from a copy is older than what lies beside it.
+    #[test]
+    fn what_is_left_of_another_journal_of_the_same_number_is_not_read() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (mut directory, _) = open(scratch.path());
+        fs::write(scratch.path().join("requests-1.jsonl"), "7\n").unwrap();
+        directory.replace(&"first").unwrap();
+        directory.append(&1).unwrap();
+        drop(directory);
+        assert_eq!(open(scratch.path()).1, Some(("first".to_owned(), vec![1])));
+    }
+
+    #[test]
+    fn a_new_journal_is_short_again() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (mut directory, _) = open(scratch.path());
+        directory.replace(&"first").unwrap();
+        assert!(directory.append(&"x".repeat(1 << 20)).unwrap());
+        directory.replace(&"second").unwrap();
+        assert!(!directory.append(&"x").unwrap());
+    }
 }

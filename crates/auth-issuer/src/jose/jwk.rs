@@ -250,4 +250,13 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_key_with_an_algorithm_of_its_own_is_for_no_other() {
+        let n = encode(&[0xff; 256]);
+        let jwk = format!(r#"{{"kty":"RSA","n":"{n}","e":"AQAB","alg":"PS256"}}"#);
+        let Ok(key) = PublicKey::parse(&jwk) else { panic!("it is one") };
+        assert_eq!(key.algorithm("PS256"), Some(Algorithm::PS256));
+        assert_eq!(key.algorithm("RS256"), None);
+    }
 }

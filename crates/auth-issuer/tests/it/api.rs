@@ -159,3 +159,20 @@ async fn a_refusal_reaches_a_client_that_is_still_sending() {
     let call = Call::post("/v2/bookings").bearer("bad").body(vec![b'x'; 8 << 20]);
     assert_eq!(call.send(&issuer).await.unwrap().status, 401);
 }
+
+#[tokio::test]
+async fn whoever_names_the_version_must_name_this_one() {
+    let issuer = Issuer::start().await.unwrap();
+    let token = token(&issuer).await;
+    let call =
+        |version| Call::get("/v2/shipments").bearer(&token).header("Flexport-Version", version);
+    assert_eq!(call("2").send(&issuer).await.unwrap().status, 200);
+    for wrong in ["1", "3", "", "2.0"] {
+        let answer = call(wrong).send(&issuer).await.unwrap();
+        assert_eq!(
+            (answer.status, &answer.json()["error"]["code"]),
+            (400, &"bad_version".into()),
+            "{wrong}"
+        );
+    }
+}

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-use auth_issuer::{Event, Issuer, IssuerBuilder, ManualClock, Quota, Resource, Window};
+use auth_issuer::{
+    Cause, Event, Issuer, IssuerBuilder, ManualClock, Outcome, Quota, Resource, SigningKey, Window,
+};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -243,4 +245,146 @@ async fn a_clock_before_the_epoch_costs_no_state() {
     assert_eq!(issuer.spent(), 2);
     let at = issuer.credentials()[0].requests[1].at;
     assert_eq!(at, UNIX_EPOCH - Duration::from_millis(5_500));
+}
+
+async fn published(issuer: &Issuer) -> Vec<String> {
+    let keys = Call::get("/.well-known/jwks.json").send(issuer).await.unwrap().json();
+    keys["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| key["kid"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn no_token_of_a_later_run_shares_the_fate_of_one_that_was_revoked() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut issuer = kept_in(scratch.path()).start().await.unwrap();
+    for _ in 0..3 {
+        let revoked = token(&issuer).await;
+        assert_eq!(shipments(&issuer, &revoked).await, 200);
+        assert!(issuer.revoke(&revoked));
+        issuer = restart(issuer, scratch.path()).await;
+        assert_eq!(shipments(&issuer, &revoked).await, 401);
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_after_a_restart_brings_a_key_that_there_was_not() {
+    let scratch = tempfile::tempdir().unwrap();
+    let issuer = kept_in(scratch.path()).start().await.unwrap();
+    issuer.rotate_keys().await.unwrap();
+    let before = published(&issuer).await;
+    let issuer = restart(issuer, scratch.path()).await;
+    assert_eq!(published(&issuer).await, before);
+    issuer.rotate_keys().await.unwrap();
+    let after = published(&issuer).await;
+    assert_eq!(after.len(), 3);
+    assert_eq!(after.iter().filter(|kid| before.contains(kid)).count(), 2);
+}
+
+#[tokio::test]
+async fn a_key_stays_published_for_its_tokens_over_runs_whose_own_live_shorter() {
+    let scratch = tempfile::tempdir().unwrap();
+    let clock = ManualClock::new();
+    let start = |lifetime| {
+        kept_in(scratch.path()).clock(clock.clone()).lifetime(Duration::from_secs(lifetime)).start()
+    };
+    let issuer = start(86_400).await.unwrap();
+    token(&issuer).await;
+    issuer.shutdown().await.unwrap();
+    // In the second of these runs nothing but the file knows of the first token.
+    for _ in 0..2 {
+        start(60).await.unwrap().shutdown().await.unwrap();
+    }
+    let issuer = start(60).await.unwrap();
+    issuer.rotate_keys().await.unwrap();
+    clock.advance(Duration::from_secs(3600));
+    assert_eq!(published(&issuer).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_key_that_is_given_signs_from_then_on_and_the_kept_ones_stay() {
+    let scratch = tempfile::tempdir().unwrap();
+    let issuer = kept_in(scratch.path()).start().await.unwrap();
+    let (old, address) = (token(&issuer).await, issuer.address());
+    let known = published(&issuer).await;
+    issuer.shutdown().await.unwrap();
+    let key = tokio::task::spawn_blocking(SigningKey::generate).await.unwrap().unwrap();
+    let kid = key.kid().to_owned();
+    let issuer = kept_in(scratch.path()).bind(address).signing_key(key).start().await.unwrap();
+    assert_eq!(published(&issuer).await, [&[kid][..], &known].concat());
+    assert_eq!(shipments(&issuer, &old).await, 200);
+}
+
+#[tokio::test]
+async fn what_became_of_a_request_is_known_after_a_kill() {
+    let scratch = tempfile::tempdir().unwrap();
+    let issuer = kept_in(scratch.path()).start().await.unwrap();
+    token(&issuer).await;
+    let left = killed(scratch.path());
+    issuer.shutdown().await.unwrap();
+    let issuer = kept_in(left.path()).start().await.unwrap();
+    token(&issuer).await;
+    let past = &issuer.credentials()[0].requests;
+    assert_eq!(past[1].outcome, Some(Outcome::Issued));
+    // The audience is another, since the port is.
+    assert_eq!((past.len(), past[1].cause), (2, Cause::Start));
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_down_has_not_happened() {
+    let scratch = tempfile::tempdir().unwrap();
+    let issuer = kept_in(scratch.path()).start().await.unwrap();
+    let made = issuer.create_credentials("reports", [Resource::Shipments]).unwrap();
+    let (id, key) = (made.client_id(), issuer.create_api_key().unwrap());
+    let ask = async || {
+        let mut body = good(&issuer);
+        (body["client_id"], body["client_secret"]) = (id.into(), made.client_secret().into());
+        Call::token("application/json", body.to_string()).send(&issuer).await.unwrap().status
+    };
+    assert_eq!(ask().await, 200);
+    // In the way of every snapshot.
+    let obstacle = scratch.path().join("state.json.new");
+    std::fs::create_dir(&obstacle).unwrap();
+    assert!(issuer.create_credentials("others", [Resource::Invoices]).is_err());
+    assert!(issuer.set_enabled(id, false).is_err());
+    assert!(issuer.rotate_secret(id).is_err());
+    assert!(issuer.delete_credentials(id).is_err());
+    assert!(issuer.revert_api_key().is_err());
+    let names: Vec<_> = issuer.credentials().into_iter().map(|known| known.name).collect();
+    assert_eq!(names, ["app", "reports"]);
+    assert_eq!(issuer.spent(), 1);
+    assert_eq!(ask().await, 200, "the secret is the old one, and it is enabled");
+    assert_eq!(shipments(&issuer, &key).await, 200, "the key is the old one");
+    std::fs::remove_dir(&obstacle).unwrap();
+    assert!(issuer.create_credentials("others", [Resource::Invoices]).is_ok());
+}
+
+#[tokio::test]
+async fn a_revocation_of_all_outlives_a_kill() {
+    let scratch = tempfile::tempdir().unwrap();
+    let issuer = kept_in(scratch.path()).start().await.unwrap();
+    let (revoked, address) = (token(&issuer).await, issuer.address());
+    issuer.revoke_all();
+    let left = killed(scratch.path());
+    issuer.shutdown().await.unwrap();
+    let issuer = kept_in(left.path()).bind(address).start().await.unwrap();
+    assert_eq!(shipments(&issuer, &revoked).await, 401);
+}
+
+#[tokio::test]
+async fn a_secret_that_the_builder_gives_replaces_the_one_that_was_kept() {
+    let scratch = tempfile::tempdir().unwrap();
+    let start =
+        |secret: &str| Issuer::builder().directory(scratch.path()).client("app", secret).start();
+    start("one").await.unwrap().shutdown().await.unwrap();
+    let issuer = start("two").await.unwrap();
+    let mut body = good(&issuer);
+    for (secret, status) in [("two", 200), ("one", 401)] {
+        body["client_secret"] = secret.into();
+        let call = Call::token("application/json", body.to_string());
+        assert_eq!(call.send(&issuer).await.unwrap().status, status, "{secret}");
+    }
 }

@@ -165,3 +165,10 @@ async fn a_clock_that_was_wrong_for_a_while_takes_no_key_from_tokens_that_are_go
     issuer.rotate_keys().await.unwrap();
     assert_eq!(shipments(&issuer, &early).await, 200);
 }
+
+#[tokio::test]
+async fn keys_are_not_to_be_kept_unasked() {
+    let issuer = Issuer::start().await.unwrap();
+    let answer = Call::get("/.well-known/jwks.json").send(&issuer).await.unwrap();
+    assert_eq!(answer.header("cache-control"), Some("no-cache"));
+}

@@ -276,6 +276,8 @@ async fn every_answer_bears_the_headers_that_keep_others_out() {
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
         assert_eq!(answer.header("referrer-policy"), Some("same-origin"));
         assert_eq!(answer.header("cache-control"), Some("no-store"));
+        assert_eq!(answer.header("cross-origin-opener-policy"), Some("same-origin"));
+        assert_eq!(answer.header("cross-origin-resource-policy"), Some("same-origin"));
     }
     assert_eq!(answers[1].header("content-type"), Some("text/css"));
     assert_eq!(answers[2].header("content-type"), Some("text/javascript"));

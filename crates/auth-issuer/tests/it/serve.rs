@@ -213,3 +213,11 @@ async fn a_later_secret_replaces_an_earlier_one_and_an_empty_one_is_random() {
     assert!(issuer.client_secret().len() >= 32);
     token(&issuer).await;
 }
+
+#[tokio::test]
+async fn every_address_that_others_can_reach_must_be_allowed() {
+    for others in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "[2001:db8::1]:0", "10.0.0.1:0"] {
+        let error = Issuer::builder().bind(others.parse().unwrap()).start().await.unwrap_err();
+        assert!(error.is_not_loopback() && !error.is_bind(), "{others}: {error}");
+    }
+}

@@ -330,3 +330,21 @@ async fn a_client_of_everything_has_what_it_asks_for_alone() {
         assert_eq!(answer.status, invoices, "{scope}");
     }
 }
+
+#[tokio::test]
+async fn two_authorization_fields_are_ambiguous_and_a_long_name_is_not_told() {
+    let issuer = Issuer::builder().client("app", "secret").start().await.unwrap();
+    let long = "a".repeat(41);
+    let body = form(&[
+        ("grant_type", "client_credentials"),
+        ("audience", issuer.audience()),
+        (&long, "x"),
+    ]);
+    let call = Call::token("application/x-www-form-urlencoded", body);
+    // app:secret
+    let call = call
+        .header("Authorization", "Basic YXBwOnNlY3JldA==")
+        .header("Authorization", "Basic YXBwOnNlY3JldA==");
+    assert_eq!(call.send(&issuer).await.unwrap().error(), (400, "invalid_request".to_owned()));
+    assert_eq!(issuer.last_token_request().unwrap().parameters, ["grant_type", "audience", "?"]);
+}

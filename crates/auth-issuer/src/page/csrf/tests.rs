@@ -158,3 +158,11 @@ fn each_secret_opens_its_own_door_and_no_other() {
     assert_ne!(access.session_cookie(), other.session_cookie());
     assert_ne!(access.csrf(), other.csrf());
 }
+
+/// A foreign page can ask for `http://0.0.0.0`, which is this machine on some systems.
+#[test]
+fn the_unspecified_address_is_no_name_of_a_listener_on_all_addresses() {
+    for (bound, host) in [("0.0.0.0:8400", "0.0.0.0:8400"), ("[::]:8400", "[::]:8400")] {
+        assert_eq!(admitted(&access(bound), "127.0.0.1:4", host), Err(Refused::Host), "{host}");
+    }
+}

@@ -295,3 +295,17 @@ fn units_are_back_in_the_order_of_time_whatever_the_order_of_arrival() {
     let over = spends.spend(&quota, noon() - 50 * SEC).unwrap_err();
     assert_eq!(over.opens_at, Some(noon() + 10 * SEC));
 }
+
+#[test]
+fn of_several_windows_that_never_open_the_longest_is_told() {
+    let quota = Quota::unlimited().and(Window::utc_hour(0)).and(Window::utc_day(0));
+    let over = Spends::default().spend(&quota, std::time::UNIX_EPOCH).unwrap_err();
+    assert_eq!((over.opens_at, over.retry_after), (None, Duration::from_secs(86_400)));
+}
+
+#[test]
+fn spends_that_were_written_out_of_order_count_all_the_same() {
+    let mut spends: Spends = serde_json::from_str(r#"{"seen":[[100,0],[50,0]]}"#).unwrap();
+    let quota = Quota::unlimited().and(Window::rolling(1, Duration::from_secs(10)));
+    assert!(spends.spend(&quota, std::time::UNIX_EPOCH + Duration::from_secs(105)).is_err());
+}
