@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::HeaderValue;
 use secrecy::SecretString;
 
+use crate::api::Manners;
 use crate::clock::{Clock, SystemClock};
 use crate::credential::Grant;
 use crate::fault::Script;
@@ -34,6 +37,8 @@ const LONGEST_LIFETIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60)
 /// | [`quota_window`](Self::quota_window)             | 24 hours, rolling                             |
 /// | [`faults_spend_quota`](Self::faults_spend_quota) | true                                          |
 /// | [`directory`](Self::directory)                   | none: all is in memory                        |
+/// | [`permission_error`](Self::permission_error)     | v2's envelope, JSON, with the code `insufficient_scope` |
+/// | [`demand_versions`](Self::demand_versions)       | false                                         |
 /// | [`clock`](Self::clock)                           | [`SystemClock`]                               |
 /// | [`bind`](Self::bind)                             | a free port of 127.0.0.1                      |
 #[must_use]
@@ -50,6 +55,7 @@ pub struct IssuerBuilder {
     pub(crate) faults_spend_quota: bool,
     pub(crate) script: Script,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) manners: Manners,
     pub(crate) address: SocketAddr,
     pub(crate) loopback_only: bool,
 }
@@ -78,6 +84,7 @@ impl IssuerBuilder {
             script: Script::new(),
             clock: Arc::new(SystemClock),
             address: (Ipv4Addr::LOCALHOST, 0).into(),
+            manners: Manners::default(),
             loopback_only: true,
         }
     }
@@ -213,6 +220,28 @@ impl IssuerBuilder {
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
+    /// The body of v2's 403 to a token that lacks the permission, which the vendor documents nowhere; empty if `body` is. The
+    /// status and the challenge (RFC 6750 §3.1) stay.
+    ///
+    /// # Panics
+    ///
+    /// On a `content_type` that cannot stand in a header.
+    #[track_caller]
+    pub fn permission_error(mut self, content_type: &str, body: impl Into<Bytes>) -> Self {
+        let Ok(content_type) = HeaderValue::from_str(content_type) else {
+            panic!("not a content type: {content_type:?}");
+        };
+        self.manners.permission_error = (content_type, body.into());
+        self
+    }
+
+    /// Whether the API refuses a request that does not say which version it means: v2 one without `Flexport-Version: 2` (400),
+    /// v1 one that does not `Accept` `application/vnd.flexport.v1` (406).
+    pub fn demand_versions(mut self, demand: bool) -> Self {
+        self.manners.demands_versions = demand;
+        self
+    }
+
     }
 
     /// Where to listen; port 0 is a free one.
@@ -253,3 +282,4 @@ impl fmt::Debug for IssuerBuilder {
             .finish_non_exhaustive()
     }
 }
+            .field("manners", &self.manners)

@@ -129,3 +129,4 @@ pub use past::{Cause, Outcome, PastRequest};
 pub use quota::{OverQuota, Quota, Refusal, Spends, Window, WindowLeft};
 pub use record::{ClientAuth, TokenRequestRecord};
 pub use resource::{Resource, UnknownResource};
+mod unknown;

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use axum::handler::Handler as _;
 use axum::routing::post;
 use axum::{Router, middleware};
 use secrecy::{ExposeSecret, SecretString};
@@ -22,7 +23,7 @@ use crate::serve::{self, Server};
 use crate::skew::SkewedClock;
 use crate::state::State;
 use crate::tokens::{Mint, Tokens};
-use crate::{admin_api, api, metadata, page, random, token, upset};
+use crate::{admin_api, api, metadata, page, random, token, unknown, upset};
 
 impl Issuer {
     /// Starts an issuer with the [defaults of its builder](IssuerBuilder#defaults) on the present tokio runtime.
@@ -123,6 +124,7 @@ impl IssuerBuilder {
             faults_spend_quota: self.faults_spend_quota,
             switches: Default::default(),
             access: AdminAccess::new(address)?,
+            manners: self.manners,
             once: Default::default(),
             clock: Arc::clone(&clock),
         });
@@ -156,12 +158,14 @@ fn client_keys(given: &[(String, String)]) -> Result<ClientKeys, Kind> {
 fn router(state: &Arc<State>) -> Router {
     let oauth = Router::new()
         .route(OAuth::TOKEN_PATH, post(token::token))
-        .route(OAuth::REVOCATION_PATH, post(token::revoke))
+    let elsewhere = middleware::from_fn_with_state(Arc::clone(state), upset::elsewhere);
+        .route(OAuth::REVOCATION_PATH, post(token::revoke).route_layer(elsewhere.clone()))
         .merge(metadata::router(state))
-        .method_not_allowed_fallback(wrong_method);
+        .method_not_allowed_fallback(wrong_method.layer(elsewhere));
     Router::new()
         .merge(oauth)
         .merge(api::router(state))
+        .fallback(unknown::answer)
         .merge(page::router(state))
         .merge(admin_api::router(state))
         .layer(middleware::from_fn_with_state(Arc::clone(state), upset::play))

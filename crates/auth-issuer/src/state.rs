@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::StatusCode;
 
 use crate::clock::Clock as _;
+use crate::api::Manners;
 use crate::counters::Tally;
 use crate::fault::{Event, Fault, Place, Stage};
 use crate::keys::SigningKey;
@@ -28,6 +29,7 @@ pub(crate) struct State {
     pub(crate) stage: Stage,
     pub(crate) faults_spend_quota: bool,
     pub(crate) switches: Mutex<Switches>,
+    pub(crate) manners: Manners,
     /// Who may use the settings page and the admin API.
     pub(crate) access: AdminAccess,
     /// What the settings page is to show once.
