@@ -1,6 +1,7 @@
 //! Everybody who may ask: credentials and the legacy key, in memory, and in a directory if there is one.
 
 mod changes;
+mod name;
 mod requests;
 #[cfg(test)]
 mod tests;

@@ -167,7 +167,15 @@ async fn a_rotated_secret_leaves_the_tokens_alone() {
 async fn names_are_checked() {
     let issuer = Issuer::start().await.unwrap();
     issuer.create_credentials("  app ", []).unwrap();
-    assert!(issuer.create_credentials("app", []).unwrap_err().is_conflict());
+    issuer.create_credentials("Night\u{a0} export", []).unwrap();
+    let kept: Vec<_> = issuer.credentials().into_iter().map(|known| known.name).collect();
+    assert_eq!(kept[1..], ["app", "Night export"]);
+    for name in ["app", "app\u{fe0f}", "a\u{200d}pp", "Night export", "Night  export"] {
+        assert!(issuer.create_credentials(name, []).unwrap_err().is_conflict(), "{name:?}");
+    }
+    for name in ["✈\u{fe0f} Export", "👩\u{200d}💻 dev", "گزارش\u{200c}ها"] {
+        issuer.create_credentials(name, []).unwrap();
+    }
     let long = "x".repeat(101);
     for name in [
         "",
@@ -183,7 +191,7 @@ async fn names_are_checked() {
         "\u{2060}",
         "\u{3164}",
         "ap\u{e0041}p",
-        "app\u{fe0f}",
+        "\u{fe0f}app",
         &long,
     ] {
         assert!(issuer.create_credentials(name, []).unwrap_err().is_name(), "{name:?}");
