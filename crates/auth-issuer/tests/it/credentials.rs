@@ -311,3 +311,20 @@ async fn a_directory_keeps_everything_over_restarts_and_no_secret() {
     let refused = ask(&issuer, credentials.client_id(), credentials.client_secret()).await;
     assert_eq!(refused.error(), (429, "too_many_requests".to_owned()));
 }
+
+#[tokio::test]
+async fn a_storm_of_refused_requests_spends_little_and_is_found_out_all_the_same() {
+    let issuer = Issuer::builder().quota(1).start().await.unwrap();
+    for _ in 0..20 {
+        Call::good_token(&issuer).send(&issuer).await.unwrap();
+    }
+    issuer.assert_spent_at_most(1);
+    issuer.assert_requests_at_most(20);
+    let check = std::panic::AssertUnwindSafe(|| issuer.assert_requests_at_most(19));
+    let message = std::panic::catch_unwind(check).unwrap_err();
+    let message = message.downcast_ref::<String>().unwrap();
+    assert!(message.starts_with("20 token requests arrived, not at most 19: "), "{message}");
+    for part in ["over_quota: 19", issuer.client_id(), "over quota, free"] {
+        assert!(message.contains(part), "{part} is not in {message}");
+    }
+}
