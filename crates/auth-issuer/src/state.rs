@@ -4,11 +4,12 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::StatusCode;
+use secrecy::ExposeSecret as _;
 
-use crate::clock::Clock as _;
 use crate::api::Manners;
+use crate::clock::Clock as _;
 use crate::counters::Tally;
-use crate::fault::{Event, Fault, Place, Stage};
+use crate::fault::{Event, Fault, Place, Stage, Twist};
 use crate::keys::SigningKey;
 use crate::oauth::OAuth;
 use crate::page::csrf::AdminAccess;
@@ -28,8 +29,8 @@ pub(crate) struct State {
     pub(crate) tally: Tally,
     pub(crate) stage: Stage,
     pub(crate) faults_spend_quota: bool,
-    pub(crate) switches: Mutex<Switches>,
     pub(crate) manners: Manners,
+    pub(crate) switches: Mutex<Switches>,
     /// Who may use the settings page and the admin API.
     pub(crate) access: AdminAccess,
     /// What the settings page is to show once.
@@ -56,7 +57,22 @@ impl State {
 
     /// Lets the events of the script happen that are due.
     pub(crate) fn play(&self) {
-        self.stage.play(self.clock.right(), |event| self.happen(event));
+        let now = self.clock.right();
+        self.stage.play(now, |event| self.happen(event));
+        for token in self.stage.take_doomed(now) {
+            // As with all of them.
+            let _ = self.revoke(token.expose_secret());
+        }
+    }
+
+    /// Does to a new token what a fault wants done to it once it was issued.
+    pub(crate) fn dooms(&self, token: &str, twist: Option<Twist>) {
+        let Some(Twist::Revoked(after)) = twist else { return };
+        // Beyond the machine's time it lives on.
+        if let Some(at) = self.clock.right().checked_add(after) {
+            self.stage.doom(at, token.to_owned().into());
+        }
+        self.play();
     }
 
     /// Lets `event` happen now.

@@ -20,7 +20,7 @@ use self::request::TokenRequest;
 pub(crate) use self::revoke::revoke;
 use crate::clock::Clock as _;
 use crate::credential::Serial;
-use crate::fault::{Fault, Place};
+use crate::fault::{Event, Fault, Place, Twist};
 use crate::past::Outcome;
 use crate::possession::NONCE;
 use crate::registry::Uncharged;
@@ -57,6 +57,7 @@ pub(crate) async fn token(Extract(state): Extract<Arc<State>>, request: Request)
     }
     state.tally.received();
 
+    let twist = fault.as_ref().and_then(Fault::twist);
     let answer = async {
         let quota = match begun.spent {
             Ok(quota) => quota,
@@ -70,9 +71,10 @@ pub(crate) async fn token(Extract(state): Extract<Arc<State>>, request: Request)
                 return Refusal::NotKept.into_response();
             }
         };
-        let mut response = match asked.and_then(|asked| Ok((asked.mint(&state)?, asked))) {
+        let mut response = match asked.and_then(|asked| Ok((asked.mint(&state, twist)?, asked))) {
             Ok((minted, asked)) => {
                 end(Outcome::Issued, Some((audience.to_owned(), minted.held)));
+                state.dooms(&minted.token, twist);
                 let (scope, is_bound) = (asked.scope.as_deref(), asked.jkt.is_some());
                 let lifetime = state.tokens.lifetime();
                 answer::issued(&minted.token, lifetime, scope, is_bound, quota)
@@ -107,11 +109,16 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    fn mint(&self, state: &State) -> Result<Minted, Refusal> {
+    fn mint(&self, state: &State, twist: Option<Twist>) -> Result<Minted, Refusal> {
+        if twist == Some(Twist::NewKey) {
+            state.happen(Event::RotateKeys);
+        }
+        let now = state.clock.now();
+        let now = twist.map_or(now, |twist| twist.time(now));
         let (scope, jkt) = (self.scope.as_deref(), self.jkt.as_deref());
         let (client, serial, audience) = (self.client, self.serial, self.audience);
         let wanted = Wanted { client, serial, audience, scope, jkt };
-        state.tokens.mint(&wanted, state.clock.now()).ok_or(Refusal::Unsigned)
+        state.tokens.mint(&wanted, now).ok_or(Refusal::Unsigned)
     }
 }
 

@@ -21,3 +21,4 @@ mod script;
 mod secrecy;
 mod serve;
 mod token;
+mod twist;
