@@ -28,6 +28,7 @@ const LONGEST_LIFETIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60)
 /// | Setting                                          | Default                                       |
 /// |--------------------------------------------------|-----------------------------------------------|
 /// | [`client`](Self::client)                         | one, with a random id and secret              |
+/// | [`resources`](Self::resources)                   | everything, and any scope                     |
 /// | [`client_key`](Self::client_key)                 | none                                          |
 /// | [`signing_key`](Self::signing_key)               | the process's own                             |
 /// | [`dpop_nonces`](Self::dpop_nonces)               | false                                         |
@@ -36,14 +37,15 @@ const LONGEST_LIFETIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60)
 /// | [`quota`](Self::quota)                           | 10 token requests per client                  |
 /// | [`quota_window`](Self::quota_window)             | 24 hours, rolling                             |
 /// | [`faults_spend_quota`](Self::faults_spend_quota) | true                                          |
-/// | [`directory`](Self::directory)                   | none: all is in memory                        |
 /// | [`permission_error`](Self::permission_error)     | v2's envelope, JSON, with the code `insufficient_scope` |
 /// | [`demand_versions`](Self::demand_versions)       | false                                         |
+/// | [`directory`](Self::directory)                   | none: all is in memory                        |
 /// | [`clock`](Self::clock)                           | [`SystemClock`]                               |
 /// | [`bind`](Self::bind)                             | a free port of 127.0.0.1                      |
 #[must_use]
 pub struct IssuerBuilder {
     pub(crate) clients: Vec<Client>,
+    pub(crate) new_grant: Grant,
     pub(crate) client_keys: Vec<(String, String)>,
     pub(crate) signing_key: Option<SigningKey>,
     pub(crate) dpop_nonces: bool,
@@ -53,9 +55,9 @@ pub struct IssuerBuilder {
     pub(crate) quota: PlainQuota,
     pub(crate) quotas: Option<Quota>,
     pub(crate) faults_spend_quota: bool,
+    pub(crate) manners: Manners,
     pub(crate) script: Script,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) manners: Manners,
     pub(crate) address: SocketAddr,
     pub(crate) loopback_only: bool,
 }
@@ -64,7 +66,7 @@ pub(crate) struct Client {
     pub(crate) id: String,
     /// Empty if it was not given.
     pub(crate) secret: SecretString,
-    /// `None` leaves one that is there as it is, and lets a new one have everything.
+    /// `None` leaves one that is there as it is, and lets a new one have what the builder says of such.
     pub(crate) grant: Option<Grant>,
 }
 
@@ -72,6 +74,7 @@ impl IssuerBuilder {
     pub(crate) fn new() -> Self {
         Self {
             clients: Vec::new(),
+            new_grant: Grant::All,
             client_keys: Vec::new(),
             signing_key: None,
             dpop_nonces: false,
@@ -81,10 +84,10 @@ impl IssuerBuilder {
             quota: PlainQuota::default(),
             quotas: None,
             faults_spend_quota: true,
+            manners: Manners::default(),
             script: Script::new(),
             clock: Arc::new(SystemClock),
             address: (Ipv4Addr::LOCALHOST, 0).into(),
-            manners: Manners::default(),
             loopback_only: true,
         }
     }
@@ -112,6 +115,13 @@ impl IssuerBuilder {
     /// [`directory`](Self::directory) has already keeps the secret and the resources that it has.
     pub fn client_id(self, id: impl Into<String>) -> Self {
         self.registered(id.into(), String::new(), None)
+    }
+
+    /// What a client may have that is new and was registered without more: by [`client_id`](Self::client_id), or because there
+    /// was no other. Its tokens have these resources as their `scope`. Without this it may have everything, and any scope.
+    pub fn resources(mut self, resources: impl IntoIterator<Item = Resource>) -> Self {
+        self.new_grant = Grant::Only(resources.into_iter().collect());
+        self
     }
 
     fn registered(mut self, id: String, secret: String, grant: Option<Grant>) -> Self {
@@ -210,16 +220,6 @@ impl IssuerBuilder {
         self
     }
 
-    /// What the issuer is to meet from its start on.
-    pub fn script(mut self, script: Script) -> Self {
-        self.script = script;
-        self
-    }
-
-    /// What the issuer takes for the time: a [`ManualClock`](crate::ManualClock), or any `Fn() -> SystemTime`.
-    pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
-        self
     /// The body of v2's 403 to a token that lacks the permission, which the vendor documents nowhere; empty if `body` is. The
     /// status and the challenge (RFC 6750 §3.1) stay.
     ///
@@ -242,6 +242,16 @@ impl IssuerBuilder {
         self
     }
 
+    /// What the issuer is to meet from its start on.
+    pub fn script(mut self, script: Script) -> Self {
+        self.script = script;
+        self
+    }
+
+    /// What the issuer takes for the time: a [`ManualClock`](crate::ManualClock), or any `Fn() -> SystemTime`.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
     }
 
     /// Where to listen; port 0 is a free one.
@@ -269,6 +279,7 @@ impl fmt::Debug for IssuerBuilder {
         let clients: Vec<&str> = self.clients.iter().map(|known| known.id.as_str()).collect();
         f.debug_struct("IssuerBuilder")
             .field("clients", &clients)
+            .field("new_grant", &self.new_grant)
             .field("signing_key", &self.signing_key)
             .field("dpop_nonces", &self.dpop_nonces)
             .field("audiences", &self.audiences)
@@ -277,9 +288,9 @@ impl fmt::Debug for IssuerBuilder {
             .field("quota", &self.quota)
             .field("quotas", &self.quotas)
             .field("faults_spend_quota", &self.faults_spend_quota)
+            .field("manners", &self.manners)
             .field("address", &self.address)
             .field("loopback_only", &self.loopback_only)
             .finish_non_exhaustive()
     }
 }
-            .field("manners", &self.manners)

@@ -108,7 +108,9 @@ impl IssuerBuilder {
         for Client { id, secret, grant } in &mut self.clients {
             // An empty one can never be presented (RFC 6749 §3.2), so that it was not given.
             let given = Some(secret.expose_secret()).filter(|secret| !secret.is_empty());
-            let made = registry.register(id, given, grant.take(), now);
+            let is_new = !kept.contains(id);
+            let grant = grant.take().or_else(|| is_new.then(|| self.new_grant.clone()));
+            let made = registry.register(id, given, grant, now);
             let made = made.map_err(|source| Kind::Register(id.clone(), source))?;
             *secret = made.unwrap_or_else(|| secret.clone());
         }
@@ -122,9 +124,9 @@ impl IssuerBuilder {
             tally: Default::default(),
             stage: Stage::new(self.script, clock.right()),
             faults_spend_quota: self.faults_spend_quota,
+            manners: self.manners,
             switches: Default::default(),
             access: AdminAccess::new(address)?,
-            manners: self.manners,
             once: Default::default(),
             clock: Arc::clone(&clock),
         });
@@ -156,16 +158,16 @@ fn client_keys(given: &[(String, String)]) -> Result<ClientKeys, Kind> {
 
 /// All endpoints.
 fn router(state: &Arc<State>) -> Router {
+    let elsewhere = middleware::from_fn_with_state(Arc::clone(state), upset::elsewhere);
     let oauth = Router::new()
         .route(OAuth::TOKEN_PATH, post(token::token))
-    let elsewhere = middleware::from_fn_with_state(Arc::clone(state), upset::elsewhere);
         .route(OAuth::REVOCATION_PATH, post(token::revoke).route_layer(elsewhere.clone()))
         .merge(metadata::router(state))
         .method_not_allowed_fallback(wrong_method.layer(elsewhere));
     Router::new()
+        .fallback(unknown::answer)
         .merge(oauth)
         .merge(api::router(state))
-        .fallback(unknown::answer)
         .merge(page::router(state))
         .merge(admin_api::router(state))
         .layer(middleware::from_fn_with_state(Arc::clone(state), upset::play))
