@@ -39,9 +39,13 @@ pub(crate) async fn answer(Extract(state): Extract<Arc<State>>, request: Request
             Owner::Own | Owner::Nobody => error(StatusCode::NOT_FOUND, "not_found", &advice()),
         }
     };
-    match fault {
+    let answer = match fault {
         Some(fault) => fault.strike(answer).await,
         None => answer.await,
+    };
+    match owner {
+        Owner::Api(_) => upset::challenged(answer),
+        Owner::Own | Owner::Nobody => answer,
     }
 }
 

@@ -32,8 +32,11 @@ pub(crate) async fn api(
     request: Request,
     next: Next,
 ) -> Response {
-    let mut response = at(Place::Api, &state, request, next).await;
-    // A refusal that a fault made is to look like one of the API's own (RFC 9110 §15.5.2): clients read the challenge.
+    challenged(at(Place::Api, &state, request, next).await)
+}
+
+/// A refusal that a fault made is to look like one of the API's own (RFC 9110 §15.5.2): clients read the challenge.
+pub(crate) fn challenged(mut response: Response) -> Response {
     if let Some(challenge) = challenge(response.status()) {
         let challenge = HeaderValue::from_static(challenge);
         response.headers_mut().entry(WWW_AUTHENTICATE).or_insert(challenge);

@@ -107,6 +107,9 @@ async fn a_refusal_that_a_fault_makes_at_the_api_has_the_challenge_of_one() {
         assert_eq!(answer.header("www-authenticate"), expected.header("www-authenticate"));
         assert_eq!(answer.header("www-authenticate").is_some(), status != 500);
     }
+    issuer.fault(Place::Api, When::next(1), Fault::status(401));
+    let answer = Call::get("/v2/nowhere").send(&issuer).await.unwrap();
+    assert_eq!(answer.header("www-authenticate"), Some(r#"Bearer error="invalid_token""#));
     let own = Fault::status(401).header("WWW-Authenticate", "Basic");
     issuer.fault(Place::Api, When::next(1), own);
     let answer = call.send(&issuer).await.unwrap();

@@ -12,6 +12,16 @@ async fn a_bad_day() -> Result<(), Box<dyn Error>> {
     // By chance, and the same every time.
     issuer.fault(Place::Token, When::probability(0.1, 42), Fault::hang_after_headers());
     issuer.fault(Place::Api, When::during(Duration::from_secs(60)), Fault::status(500));
+    // The real answer, a byte every second.
+    issuer.fault(Place::Api, When::next(1), Fault::slow(Duration::from_secs(1)));
+    // One token in ten is refused a minute after it was issued, whatever its `exp` says.
+    let short = Fault::early_revocation(Duration::from_secs(60));
+    issuer.fault(Place::Token, When::probability(0.1, 7), short);
+    // Tokens that are expired when they arrive, and one under a key that nobody has seen yet.
+    issuer.fail_next(2, Fault::clock_behind(Duration::from_secs(2 * 86_400)));
+    issuer.fail_next(1, Fault::key_rotation());
+    // Nobody gets through, be it to tokens, keys, metadata or the API. The page and the admin API go on.
+    issuer.fault(Place::Everywhere, When::during(Duration::from_secs(240)), Fault::down());
     issuer.heal();
     // Every token issued so far is refused from now on.
     issuer.revoke_all();
