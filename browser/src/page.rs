@@ -92,6 +92,21 @@ impl Browser {
         self.run(script, &[css]).await?.as_bool().context("yes or no")
     }
 
+    /// Lets pages of this origin read the clipboard, as a test must to see what a button has put there.
+    pub async fn allow_clipboard(&self, origin: &str) -> Result<()> {
+        let parameters = json!({ "origin": origin,
+            "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"] });
+        self.devtools("Browser.grantPermissions", &parameters).await?;
+        // Chromium gives the clipboard to the page in front alone, and a headless one is in front of nobody.
+        self.devtools("Emulation.setFocusEmulationEnabled", &json!({ "enabled": true })).await?;
+        Ok(())
+    }
+
+    /// What is on the clipboard.
+    pub async fn clipboard(&self) -> Result<String> {
+        text_of(&self.run("return navigator.clipboard.readText()", &[]).await?)
+    }
+
     /// Forgets the cookies of the page's host.
     pub async fn forget_cookies(&self) -> Result<()> {
         self.delete("cookie").await.map(drop)

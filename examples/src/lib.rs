@@ -2,4 +2,3 @@
 #![cfg_attr(doctest, doc = include_str!("../../README.md"))]
 #![cfg_attr(doctest, doc = include_str!("../../docs/issuers.md"))]
 #![cfg_attr(doctest, doc = include_str!("../../docs/server.md"))]
-#![cfg_attr(doctest, doc = include_str!("../../docs/testing.md"))]

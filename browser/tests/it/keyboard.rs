@@ -46,6 +46,50 @@ async fn credentials_and_a_key_are_made_used_and_taken_back_by_keyboard() -> Res
     Ok(())
 }
 
+/// Each button puts on the clipboard what stands beside it, and says so; the page's script is nothing else.
+#[tokio::test]
+async fn the_copy_buttons_copy_what_stands_beside_them() -> Result<()> {
+    let Some(browser) = crate::browser("the copy buttons").await? else { return Ok(()) };
+    let issuer = Issuer::start().await?;
+    browser.allow_clipboard(issuer.url()).await?;
+    browser.open(&issuer.settings_url()).await?;
+    let (id, secret) = create(&browser).await?;
+    copied(&browser, "created-id", &id).await?;
+    copied(&browser, "created-secret", &secret).await?;
+    copied(&browser, "client-id-1", &id).await?;
+    copied(&browser, "token-endpoint", issuer.token_endpoint()).await?;
+    copied(&browser, "audience", issuer.audience()).await?;
+    browser.tab_to(".banner button").await?;
+    browser.press(Key::Enter).await?;
+    let key = browser.text("#created-key").await?;
+    copied(&browser, "created-key", &key).await?;
+    assert_eq!(browser.errors().await?, [] as [&str; 0]);
+    Ok(())
+}
+
+/// Presses the button of this element.
+async fn copied(browser: &Browser, source: &str, expected: &str) -> Result<()> {
+    // Heard from before it is said: it is taken back after two seconds.
+    let listen = "const said = document.getElementById('said');
+        window.heard = new Promise(done => {
+            const observer = new MutationObserver(() => { observer.disconnect(); done(said.textContent) });
+            observer.observe(said, { childList: true, characterData: true, subtree: true });
+        })";
+    browser.run(listen, &[]).await?;
+    browser.tab_to(&format!("button[data-copies={source}]")).await?;
+    browser.press(Key::Enter).await?;
+    let heard = browser.run("return window.heard", &[]).await?;
+    assert_eq!(heard, "Copied", "{source}");
+    assert_eq!(browser.clipboard().await?, expected, "{source}");
+    // Or the next one would hear this one's end.
+    let silent = "const said = document.getElementById('said');
+        return new Promise(done => {
+            const look = () => said.textContent ? requestAnimationFrame(look) : done(true);
+            look();
+        })";
+    browser.run(silent, &[]).await.map(drop)
+}
+
 /// Fills in the form; the id and the secret that the page shows then.
 async fn create(browser: &Browser) -> Result<(String, String)> {
     browser.tab_to(".create > summary").await?;

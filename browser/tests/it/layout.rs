@@ -5,6 +5,8 @@ use auth_issuer::{Issuer, Resource};
 use browser::{Browser, Key};
 use serde_json::{Value, json};
 
+use crate::app::ask;
+
 const NARROW: u32 = 360;
 
 /// The inputs that are there for people, and which of them have no label that says something.
@@ -24,9 +26,23 @@ async fn at_360_pixels_nothing_is_wider_than_the_page() -> Result<()> {
     let issuer = Issuer::start().await?;
     let long = issuer.create_credentials(&"W".repeat(100), Resource::ALL)?;
     issuer.create_credentials(&"two words ".repeat(10), [Resource::PurchaseOrders])?;
+    // All that the quota and the history can show: spent and left, refused and issued, and when the next unit is back.
+    for status in [200; 10].into_iter().chain([429]) {
+        assert_eq!(ask(&issuer, long.client_id(), long.client_secret()).await?, status);
+    }
+    assert_eq!(ask(&issuer, issuer.client_id(), issuer.client_secret()).await?, 200);
     browser.set_width(NARROW).await?;
     browser.open(&issuer.settings_url()).await?;
+    assert_eq!(browser.count(".dot.spent").await?, 11);
+    assert_eq!(browser.count(".dot:not(.spent)").await?, 19);
+    assert_eq!(browser.count(".next").await?, 2);
     fits(&browser, "the list").await?;
+    for _ in 0..2 {
+        browser.tab_to(".requests:not([open]) > summary").await?;
+        browser.press(Key::Enter).await?;
+    }
+    assert_eq!(browser.count(".requests[open] tbody tr").await?, 12);
+    fits(&browser, "the token requests").await?;
 
     browser.tab_to(".create > summary").await?;
     browser.press(Key::Enter).await?;

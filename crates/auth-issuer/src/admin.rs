@@ -9,7 +9,8 @@ use crate::resource::Resource;
 
 /// # Credentials and the legacy key
 impl Issuer {
-    /// Makes credentials for `resources`: "Create API credentials".
+    /// Makes credentials for `resources`: "Create API credentials". White space in the name becomes single spaces, and two
+    /// names that look the same are the same.
     ///
     /// # Errors
     ///
@@ -57,6 +58,12 @@ impl Issuer {
         self.state.registry.delete(client_id)
     }
 
+    /// Whether there is a legacy key.
+    #[must_use]
+    pub fn has_api_key(&self) -> bool {
+        self.state.registry.key_created().is_some()
+    }
+
     /// Makes the legacy key, which opens everything and never expires: "Generate".
     ///
     /// # Errors
@@ -87,6 +94,10 @@ impl Issuer {
     /// Asserts that no more than `limit` units of quota were spent: the one line that keeps an application's tests from
     /// wasting tokens.
     ///
+    /// It does not see requests that cost nothing: those over the quota, those of unknown clients, and those that a setting or
+    /// a fault spares. A client that storms the issuer after a refusal passes;
+    /// [`assert_requests_at_most`](Self::assert_requests_at_most) catches it.
+    ///
     /// # Panics
     ///
     /// When more were spent; the message lists every credential with its last token requests, and why they were made.
@@ -94,17 +105,36 @@ impl Issuer {
     pub fn assert_spent_at_most(&self, limit: u64) {
         let spent = self.spent();
         if spent > limit {
-            let credentials = self.credentials();
-            let mut credentials: Vec<String> =
-                credentials.iter().map(ToString::to_string).collect();
-            let by_deleted = self.state.registry.spent_by_deleted();
-            if by_deleted > 0 {
-                credentials.push(format!("deleted since: {by_deleted} spent"));
-            }
+            panic!("{spent} token requests were spent, not at most {limit}:\n{}", self.history());
+        }
+    }
+
+    /// Asserts that no more than `limit` token requests arrived since the start, whatever they cost and whatever became of
+    /// them: refused ones too, so that a client which goes on asking when it is told to wait is found out.
+    ///
+    /// # Panics
+    ///
+    /// When more arrived; the message has the counts, and every credential with its last token requests.
+    #[track_caller]
+    pub fn assert_requests_at_most(&self, limit: u64) {
+        let counters = self.counters();
+        let arrived = counters.token_requests;
+        if arrived > limit {
             panic!(
-                "{spent} token requests were spent, not at most {limit}:\n{}",
-                credentials.join("\n")
+                "{arrived} token requests arrived, not at most {limit}: {counters:?}\n{}",
+                self.history()
             );
         }
+    }
+
+    /// Every credential with its last token requests, and what those have spent that are gone.
+    fn history(&self) -> String {
+        let credentials = self.credentials();
+        let mut credentials: Vec<String> = credentials.iter().map(ToString::to_string).collect();
+        let by_deleted = self.state.registry.spent_by_deleted();
+        if by_deleted > 0 {
+            credentials.push(format!("deleted since: {by_deleted} spent"));
+        }
+        credentials.join("\n")
     }
 }

@@ -1,9 +1,8 @@
 //! What the settings page does, for programs: the JSON API under `/admin`, opened by the admin token (RFC 6750 §2.1).
 //!
-//! No cookie counts here, so no browser can be made to use it.
+//! No cookie counts here, so no browser can be made to use it. The crate's documentation has the table of its routes.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -19,7 +18,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::admin_error::AdminError;
-use crate::clock::unix_seconds;
+use crate::clock::{unix_seconds, unix_seconds_up};
 use crate::info::CredentialInfo;
 use crate::json_answer::{answer, empty, error, wrong_method};
 use crate::page::csrf::AdminAccess;
@@ -47,16 +46,29 @@ struct Refusal(StatusCode, &'static str, String);
 /// The routes of the admin API.
 pub(crate) fn router(state: &Arc<State>) -> Router<Arc<State>> {
     Router::new()
+        .route("/admin", get(index))
         .route("/admin/credentials", get(list).post(create))
         .route("/admin/credentials/{id}", delete(remove))
         .route("/admin/credentials/{id}/disable", post(disable))
         .route("/admin/credentials/{id}/enable", post(enable))
         .route("/admin/credentials/{id}/rotate", post(rotate))
-        .route("/admin/api-key", post(create_key))
+        .route("/admin/api-key", get(show_key).post(create_key))
         .route("/admin/api-key/revert", post(revert_key))
         .route("/admin/resources", get(resources))
         .method_not_allowed_fallback(wrong_method)
         .route_layer(middleware::from_fn_with_state(Arc::clone(state), guard))
+}
+
+/// What there is.
+async fn index() -> Response {
+    answer(
+        StatusCode::OK,
+        &json!({
+            "credentials": "/admin/credentials",
+            "api_key": "/admin/api-key",
+            "resources": "/admin/resources",
+        }),
+    )
 }
 
 async fn list(Extract(state): Extract<Arc<State>>) -> Response {
@@ -110,6 +122,13 @@ fn set_enabled(state: &State, id: &str, is_enabled: bool) -> Response {
 async fn rotate(Extract(state): Extract<Arc<State>>, Path(id): Path<String>) -> Response {
     let secret = state.registry.rotate(&id);
     respond(StatusCode::OK, secret.map(|secret| with_secret(&id, &secret)).map_err(Refusal::from))
+}
+
+/// Whether there is a key; not which, since only its hash is kept.
+async fn show_key(Extract(state): Extract<Arc<State>>) -> Response {
+    let created = state.registry.key_created();
+    let told = json!({ "exists": created.is_some(), "created": created.map(unix_seconds) });
+    answer(StatusCode::OK, &told)
 }
 
 async fn create_key(Extract(state): Extract<Arc<State>>) -> Response {
@@ -193,7 +212,7 @@ fn told(info: &CredentialInfo, standing: &Standing) -> Value {
         "quota": {
             "limit": standing.limit,
             "spent": standing.spent,
-            "next_opens": standing.next.map(|next: SystemTime| unix_seconds(next)),
+            "next_opens": standing.next.map(unix_seconds_up),
         },
         "requests": requests.collect::<Vec<_>>(),
     })

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use auth_issuer::{Issuer, IssuerBuilder, Quota, Refusal, Script, Window};
+use auth_issuer::{Issuer, IssuerBuilder, Quota, Refusal, Resource, Script, Window};
 use lexopt::{Arg, Parser};
 
 pub(crate) const HELP: &str = "\
@@ -119,6 +119,8 @@ impl Command {
         if let Some(id) = client {
             builder = builder.client_id(id);
         }
+        // As the page makes them, so that a token of the program's own says what it opens.
+        let builder = builder.resources(Resource::ALL);
         let builder = builder.quotas(quota.quota()?).bind(SocketAddr::new(ip, port));
         Ok(Self::Serve(Box::new(builder)))
     }

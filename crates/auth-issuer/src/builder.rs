@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::HeaderValue;
 use secrecy::SecretString;
 
+use crate::api::Manners;
 use crate::clock::{Clock, SystemClock};
 use crate::credential::Grant;
 use crate::fault::Script;
@@ -25,6 +28,7 @@ const LONGEST_LIFETIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60)
 /// | Setting                                          | Default                                       |
 /// |--------------------------------------------------|-----------------------------------------------|
 /// | [`client`](Self::client)                         | one, with a random id and secret              |
+/// | [`resources`](Self::resources)                   | everything, and any scope                     |
 /// | [`client_key`](Self::client_key)                 | none                                          |
 /// | [`signing_key`](Self::signing_key)               | the process's own                             |
 /// | [`dpop_nonces`](Self::dpop_nonces)               | false                                         |
@@ -33,6 +37,8 @@ const LONGEST_LIFETIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60)
 /// | [`quota`](Self::quota)                           | 10 token requests per client                  |
 /// | [`quota_window`](Self::quota_window)             | 24 hours, rolling                             |
 /// | [`faults_spend_quota`](Self::faults_spend_quota) | true                                          |
+/// | [`permission_error`](Self::permission_error)     | v2's envelope, JSON, with the code `insufficient_scope` |
+/// | [`demand_versions`](Self::demand_versions)       | false                                         |
 /// | [`directory`](Self::directory)                   | none: all is in memory                        |
 /// | [`clock`](Self::clock)                           | [`SystemClock`]                               |
 /// | [`bind`](Self::bind)                             | a free port of 127.0.0.1                      |
@@ -40,6 +46,7 @@ const LONGEST_LIFETIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60)
 #[must_use]
 pub struct IssuerBuilder {
     pub(crate) clients: Vec<Client>,
+    pub(crate) new_grant: Grant,
     pub(crate) client_keys: Vec<(String, String)>,
     pub(crate) signing_key: Option<SigningKey>,
     pub(crate) dpop_nonces: bool,
@@ -49,6 +56,7 @@ pub struct IssuerBuilder {
     pub(crate) quota: PlainQuota,
     pub(crate) quotas: Option<Quota>,
     pub(crate) faults_spend_quota: bool,
+    pub(crate) manners: Manners,
     pub(crate) script: Script,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) address: SocketAddr,
@@ -60,7 +68,7 @@ pub(crate) struct Client {
     pub(crate) id: String,
     /// Empty if it was not given.
     pub(crate) secret: SecretString,
-    /// `None` leaves one that is there as it is, and lets a new one have everything.
+    /// `None` leaves one that is there as it is, and lets a new one have what the builder says of such.
     pub(crate) grant: Option<Grant>,
 }
 
@@ -68,6 +76,7 @@ impl IssuerBuilder {
     pub(crate) fn new() -> Self {
         Self {
             clients: Vec::new(),
+            new_grant: Grant::All,
             client_keys: Vec::new(),
             signing_key: None,
             dpop_nonces: false,
@@ -77,6 +86,7 @@ impl IssuerBuilder {
             quota: PlainQuota::default(),
             quotas: None,
             faults_spend_quota: true,
+            manners: Manners::default(),
             script: Script::new(),
             clock: Arc::new(SystemClock),
             address: (Ipv4Addr::LOCALHOST, 0).into(),
@@ -108,6 +118,13 @@ impl IssuerBuilder {
     /// [`directory`](Self::directory) has already keeps the secret and the resources that it has.
     pub fn client_id(self, id: impl Into<String>) -> Self {
         self.registered(id.into(), String::new(), None)
+    }
+
+    /// What a client may have that is new and was registered without more: by [`client_id`](Self::client_id), or because there
+    /// was no other. Its tokens have these resources as their `scope`. Without this it may have everything, and any scope.
+    pub fn resources(mut self, resources: impl IntoIterator<Item = Resource>) -> Self {
+        self.new_grant = Grant::Only(resources.into_iter().collect());
+        self
     }
 
     fn registered(mut self, id: String, secret: String, grant: Option<Grant>) -> Self {
@@ -212,6 +229,28 @@ impl IssuerBuilder {
         self
     }
 
+    /// The body of v2's 403 to a token that lacks the permission, which the vendor documents nowhere; empty if `body` is. The
+    /// status and the challenge (RFC 6750 §3.1) stay.
+    ///
+    /// # Panics
+    ///
+    /// On a `content_type` that cannot stand in a header.
+    #[track_caller]
+    pub fn permission_error(mut self, content_type: &str, body: impl Into<Bytes>) -> Self {
+        let Ok(content_type) = HeaderValue::from_str(content_type) else {
+            panic!("not a content type: {content_type:?}");
+        };
+        self.manners.permission_error = (content_type, body.into());
+        self
+    }
+
+    /// Whether the API refuses a request that does not say which version it means: v2 one without `Flexport-Version: 2` (400),
+    /// v1 one that does not `Accept` `application/vnd.flexport.v1` (406).
+    pub fn demand_versions(mut self, demand: bool) -> Self {
+        self.manners.demands_versions = demand;
+        self
+    }
+
     /// What the issuer is to meet from its start on.
     pub fn script(mut self, script: Script) -> Self {
         self.script = script;
@@ -259,6 +298,7 @@ impl fmt::Debug for IssuerBuilder {
         let clients: Vec<&str> = self.clients.iter().map(|known| known.id.as_str()).collect();
         f.debug_struct("IssuerBuilder")
             .field("clients", &clients)
+            .field("new_grant", &self.new_grant)
             .field("signing_key", &self.signing_key)
             .field("dpop_nonces", &self.dpop_nonces)
             .field("audiences", &self.audiences)
@@ -267,6 +307,7 @@ impl fmt::Debug for IssuerBuilder {
             .field("quota", &self.quota)
             .field("quotas", &self.quotas)
             .field("faults_spend_quota", &self.faults_spend_quota)
+            .field("manners", &self.manners)
             .field("address", &self.address)
             .field("url", &self.url)
             .field("loopback_only", &self.loopback_only)

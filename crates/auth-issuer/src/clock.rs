@@ -91,3 +91,9 @@ impl fmt::Debug for ManualClock {
 pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
+
+/// The same, rounded up: for what must not be told too early.
+pub(crate) fn unix_seconds_up(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_secs().saturating_add(u64::from(since.subsec_nanos() > 0))
+}

@@ -61,6 +61,32 @@
 //! [`IssuerBuilder::quota_window`] after it was spent. [`IssuerBuilder::quotas`] takes a [`Quota`] of several windows, of
 //! the calendar too, that counts late, spares failures, or refuses in other words.
 //!
+//! # The admin API
+//!
+//! For programs of this machine that show `Authorization: Bearer` with [`Issuer::admin_token`]. Bodies and answers are JSON,
+//! times are Unix seconds, and a client id in a path is percent-encoded.
+//!
+//! | Request                              | Body                                      | Answer                                          |
+//! |--------------------------------------|-------------------------------------------|-------------------------------------------------|
+//! | `GET /admin`                         |                                           | 200, the paths of the parts                     |
+//! | `GET /admin/resources`               |                                           | 200 `{"resources": [{"name", "title"}]}`        |
+//! | `GET /admin/credentials`             |                                           | 200 `{"credentials": [...]}`, the oldest first  |
+//! | `POST /admin/credentials`            | `{"name": "...", "resources": ["..."]}`   | 201 `{"client_id", "client_secret"}`            |
+//! | `POST /admin/credentials/ID/disable` |                                           | 200 `{"client_id", "enabled": false}`           |
+//! | `POST /admin/credentials/ID/enable`  |                                           | 200 `{"client_id", "enabled": true}`            |
+//! | `POST /admin/credentials/ID/rotate`  |                                           | 200 `{"client_id", "client_secret"}`            |
+//! | `DELETE /admin/credentials/ID`       |                                           | 204                                             |
+//! | `GET /admin/api-key`                 |                                           | 200 `{"exists", "created"}`; the key is not told |
+//! | `POST /admin/api-key`                |                                           | 201 `{"api_key"}`; 409 if there is one          |
+//! | `POST /admin/api-key/revert`         |                                           | 201 `{"api_key"}`; 404 if there is none         |
+//!
+//! A credential in the list is `{"client_id", "name", "resources", "enabled", "created", "spent", "quota": {"limit", "spent",
+//! "next_opens"}, "requests": [{"at", "cause", "outcome", "spent"}]}`. Secrets and keys are told once, when they are made.
+//!
+//! Refusals are `{"error", "error_description"}`: 400 `invalid_request`, 401 `invalid_token`, 403 `access_denied` to another
+//! machine, 404 `not_found`, 405 `invalid_request`, 409 `conflict`, 421 `access_denied` for a foreign `Host`, and 500
+//! `server_error` if a directory cannot be written to: nothing has changed then.
+//!
 //! # Faults
 //!
 //! A [`Fault`] is what a request gets in the place of its answer, and an [`Event`] is what happens to the issuer. Both can
@@ -113,6 +139,7 @@ mod start;
 mod state;
 mod token;
 mod tokens;
+mod unknown;
 mod upset;
 
 #[cfg(test)]

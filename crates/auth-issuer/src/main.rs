@@ -3,8 +3,10 @@
 mod args;
 
 use std::future::poll_fn;
+use std::io::{self, Write};
 use std::pin::pin;
 use std::process::ExitCode;
+use std::task::Poll;
 
 use auth_issuer::{Issuer, IssuerBuilder};
 
@@ -13,15 +15,9 @@ use crate::args::{Command, HELP};
 #[tokio::main]
 async fn main() -> ExitCode {
     // Never what is below a warning: that may name what a request has sent.
-    tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::WARN)
-        .with_writer(std::io::stderr)
-        .init();
+    tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(io::stderr).init();
     let result = match Command::parse(std::env::args_os().skip(1)) {
-        Ok(Command::Help) => {
-            print!("{HELP}");
-            Ok(())
-        }
+        Ok(Command::Help) => tell(&mut io::stdout(), HELP),
         Ok(Command::Serve(builder)) => serve(*builder).await,
         Err(message) => Err(message),
     };
@@ -37,6 +33,9 @@ async fn main() -> ExitCode {
 async fn serve(builder: IssuerBuilder) -> Result<(), String> {
     let issuer =
         builder.start().await.map_err(|error| match std::error::Error::source(&error) {
+            Some(source) if is_in_use(source) => {
+                format!("{error}: {source}; --port names another one, and --port 0 a free one")
+            }
             Some(source) => format!("{error}: {source}"),
             None if error.is_not_loopback() => {
                 format!("{error} with --i-know-this-is-for-development")
@@ -48,15 +47,33 @@ async fn serve(builder: IssuerBuilder) -> Result<(), String> {
     // The first poll sets the handler up, before anybody is told of it.
     let interrupted = poll_fn(|cx| {
         let poll = interrupted.as_mut().poll(cx);
+        let poll = poll.map_err(|error| format!("cannot wait for Ctrl-C: {error}"));
         if !is_told {
-            print!("{}", greeting(&issuer));
             is_told = true;
+            if let Err(message) = tell(&mut io::stdout(), &greeting(&issuer)) {
+                return Poll::Ready(Err(message));
+            }
         }
         poll
     });
-    interrupted.await.map_err(|error| format!("cannot wait for Ctrl-C: {error}"))?;
+    interrupted.await?;
     let kept = issuer.shutdown().await;
     kept.map_err(|error| format!("keys and revocations could not be written down: {error}"))
+}
+
+/// Whether somebody else listens there: often an earlier run in another window.
+fn is_in_use(source: &(dyn std::error::Error + 'static)) -> bool {
+    source.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse)
+}
+
+/// Writes `text`. A reader who left, as `head` does, has read what it wanted.
+fn tell(out: &mut impl Write, text: &str) -> Result<(), String> {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(format!("cannot write: {error}"))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// All that a client needs.
@@ -76,7 +93,8 @@ tokens go over the network as they are. The settings page is for this machine al
     let (secret, of_secret) = match (issuer.client_secret(), issuer.is_kept()) {
         ("", _) => (
             "SECRET",
-            "(made in an earlier run, which told it once; the settings page can make another one)",
+            "(for development only; made in an earlier run, which told it once; the settings page can make
+                another one)",
         ),
         (secret, true) => (secret, "(for development only; told this once, and kept as a hash)"),
         (secret, false) => (
@@ -84,6 +102,12 @@ tokens go over the network as they are. The settings page is for this machine al
             "(made for this run, for development only: it opens nothing else, and is gone on exit)",
         ),
     };
+    let body = shell_quoted(&format!(
+        r#"{{"client_id":{},"client_secret":{},"audience":{},"grant_type":"client_credentials"}}"#,
+        json_quoted(id),
+        json_quoted(secret),
+        json_quoted(audience)
+    ));
     format!(
         "{warning}Issuer:         {url}
 Token endpoint: {endpoint}
@@ -100,9 +124,45 @@ Client secret:  {secret}
 A token:
 
   curl {endpoint} -H 'Content-Type: application/json' \\
-    -d '{{\"client_id\":\"{id}\",\"client_secret\":\"{secret}\",\"audience\":\"{audience}\",\"grant_type\":\"client_credentials\"}}'
+    -d {body}
 
 Ctrl-C stops it.
 "
     )
+}
+
+/// `text` as a string of JSON (RFC 8259 §7).
+fn json_quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// `text` as one word of a POSIX shell.
+fn shell_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Broken(io::ErrorKind);
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_who_has_left_is_no_error_and_a_full_disk_is() {
+        assert_eq!(tell(&mut Broken(io::ErrorKind::BrokenPipe), "text"), Ok(()));
+        assert!(tell(&mut Broken(io::ErrorKind::StorageFull), "text").is_err());
+        let mut out = Vec::new();
+        assert_eq!(tell(&mut out, "text"), Ok(()));
+        assert_eq!(out, b"text");
+    }
 }

@@ -20,11 +20,13 @@ use crate::upset;
 /// The well-known documents.
 pub(crate) fn router(state: &Arc<State>) -> Router<Arc<State>> {
     let upset = middleware::from_fn_with_state(Arc::clone(state), upset::keys);
+    let elsewhere = middleware::from_fn_with_state(Arc::clone(state), upset::elsewhere);
+    let documents = get(metadata).route_layer(elsewhere);
     Router::new()
-        .route("/.well-known/oauth-authorization-server", get(metadata))
+        .route("/.well-known/oauth-authorization-server", documents.clone())
         // Where clients look that know OpenID Connect only (RFC 8414 §5).
-        .route("/.well-known/openid-configuration", get(metadata))
-        .route(OAuth::JWKS_PATH, get(jwks).layer(upset))
+        .route("/.well-known/openid-configuration", documents)
+        .route(OAuth::JWKS_PATH, get(jwks).route_layer(upset))
 }
 
 async fn metadata(Extract(state): Extract<Arc<State>>) -> Response {

@@ -3,6 +3,7 @@
 mod changes;
 #[cfg(test)]
 mod disk_tests;
+mod name;
 mod requests;
 mod revocations;
 #[cfg(test)]

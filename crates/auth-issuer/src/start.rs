@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use axum::handler::Handler as _;
 use axum::routing::post;
 use axum::{Router, middleware};
 use secrecy::{ExposeSecret, SecretString};
@@ -22,7 +23,7 @@ use crate::serve::{self, Server};
 use crate::skew::SkewedClock;
 use crate::state::State;
 use crate::tokens::{Mint, Tokens};
-use crate::{admin_api, api, base_url, metadata, page, random, token, upset};
+use crate::{admin_api, api, base_url, metadata, page, random, token, unknown, upset};
 
 impl Issuer {
     /// Starts an issuer with the [defaults of its builder](IssuerBuilder#defaults) on the present tokio runtime.
@@ -108,7 +109,9 @@ impl IssuerBuilder {
         for Client { id, secret, grant } in &mut self.clients {
             // An empty one can never be presented (RFC 6749 §3.2), so that it was not given.
             let given = Some(secret.expose_secret()).filter(|secret| !secret.is_empty());
-            let made = registry.register(id, given, grant.take(), now);
+            let is_new = !kept.contains(id);
+            let grant = grant.take().or_else(|| is_new.then(|| self.new_grant.clone()));
+            let made = registry.register(id, given, grant, now);
             let made = made.map_err(|source| Kind::Register(id.clone(), source))?;
             *secret = made.unwrap_or_else(|| secret.clone());
         }
@@ -122,6 +125,7 @@ impl IssuerBuilder {
             tally: Default::default(),
             stage: Stage::new(self.script, clock.right()),
             faults_spend_quota: self.faults_spend_quota,
+            manners: self.manners,
             switches: Default::default(),
             ready_keys: Default::default(),
             making_keys: Default::default(),
@@ -157,12 +161,14 @@ fn client_keys(given: &[(String, String)]) -> Result<ClientKeys, Kind> {
 
 /// All endpoints.
 fn router(state: &Arc<State>) -> Router {
+    let elsewhere = middleware::from_fn_with_state(Arc::clone(state), upset::elsewhere);
     let oauth = Router::new()
         .route(OAuth::TOKEN_PATH, post(token::token))
-        .route(OAuth::REVOCATION_PATH, post(token::revoke))
+        .route(OAuth::REVOCATION_PATH, post(token::revoke).route_layer(elsewhere.clone()))
         .merge(metadata::router(state))
-        .method_not_allowed_fallback(wrong_method);
+        .method_not_allowed_fallback(wrong_method.layer(elsewhere));
     Router::new()
+        .fallback(unknown::answer)
         .merge(oauth)
         .merge(api::router(state))
         .merge(page::router(state))

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use http::StatusCode;
+use secrecy::ExposeSecret as _;
 
+use crate::api::Manners;
 use crate::clock::Clock as _;
 use crate::counters::Tally;
-use crate::fault::{Event, Fault, Place, Stage};
+use crate::fault::{Event, Fault, Place, Stage, Twist};
 use crate::keys::SigningKey;
 use crate::oauth::OAuth;
 use crate::page::csrf::AdminAccess;
@@ -31,6 +33,7 @@ pub(crate) struct State {
     pub(crate) tally: Tally,
     pub(crate) stage: Stage,
     pub(crate) faults_spend_quota: bool,
+    pub(crate) manners: Manners,
     pub(crate) switches: Mutex<Switches>,
     /// For rotations of the script that are due.
     pub(crate) ready_keys: Mutex<VecDeque<SigningKey>>,
@@ -93,6 +96,27 @@ impl State {
                 let _ = self.rotate_keys_to(key);
             }
         });
+        self.revoke_doomed(now);
+    }
+
+    fn revoke_doomed(&self, now: SystemTime) {
+        for token in self.stage.take_doomed(now) {
+            if let Some(token) = self.tokens.known(token.expose_secret()) {
+                // As with all of them.
+                let _ = self.revoke(&token);
+            }
+        }
+    }
+
+    /// Does to a new token what a fault wants done to it once it was issued.
+    pub(crate) fn dooms(&self, token: &str, twist: Option<Twist>) {
+        let Some(Twist::Revoked(after)) = twist else { return };
+        let now = self.clock.right();
+        // Beyond the machine's time it lives on.
+        if let Some(at) = now.checked_add(after) {
+            self.stage.doom(at, token.to_owned().into());
+        }
+        self.revoke_doomed(now);
     }
 
     fn lacks_keys(&self, now: SystemTime) -> bool {

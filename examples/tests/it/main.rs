@@ -2,4 +2,5 @@
 
 mod docs;
 mod page;
+mod testing;
 mod vendor;

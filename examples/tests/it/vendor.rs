@@ -1,5 +1,5 @@
-//! The vendor's page "Using API Credentials", walked from "Create API credentials" to "Revert": each of its points is named beside
-//! what holds it to be true, of the issuer and of our client at once.
+//! The vendor's page "Using API Credentials", walked from "Create API credentials" to "Revert", and its other documents: each
+//! point is named beside what holds it to be true, of the issuer and of our client at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,14 +59,37 @@ impl App {
     }
 
     async fn get(&self, path: &str) -> Result<StatusCode> {
-        Ok(self.client.get(format!("{}{path}", self.url)).send().await?.status())
+        let (name, value) = version(path);
+        let request = self.client.get(format!("{}{path}", self.url)).header(name, value);
+        Ok(request.send().await?.status())
+    }
+}
+
+/// How a request says which version it means.
+fn version(path: &str) -> (&'static str, &'static str) {
+    match path.starts_with("/v1/") {
+        true => ("Accept", "application/vnd.flexport.v1"),
+        false => ("Flexport-Version", "2"),
     }
 }
 
 /// A request as curl sends it, with nothing of ours in between.
 async fn curl(issuer: &Issuer, path: &str, bearer: &str) -> Result<(StatusCode, Value)> {
+    let bearer = format!("Bearer {bearer}");
+    by_hand(issuer, path, &[("Authorization", &bearer), version(path)]).await
+}
+
+/// The same with these headers and no others.
+async fn by_hand(
+    issuer: &Issuer,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Result<(StatusCode, Value)> {
     let client = reqwest::Client::builder().no_proxy().build()?;
-    let request = client.get(format!("{}{path}", issuer.url())).bearer_auth(bearer);
+    let mut request = client.get(format!("{}{path}", issuer.url()));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
     let response = request.send().await?;
     let status = response.status();
     Ok((status, serde_json::from_slice(&response.bytes().await?).unwrap_or(Value::Null)))
@@ -82,7 +105,8 @@ fn claims(token: &str) -> Result<Value> {
 async fn the_vendors_page_holds_point_by_point() -> Result<()> {
     let clock = Arc::new(TokioClock::new());
     let time = Arc::clone(&clock);
-    let issuer = Issuer::builder().clock(move || time.now().wall.into()).start().await?;
+    let builder = Issuer::builder().clock(move || time.now().wall.into());
+    let issuer = builder.demand_versions(true).start().await?;
     let directory = tempfile::tempdir()?;
     let key_file = directory.path().join("key");
 
@@ -102,6 +126,18 @@ async fn the_vendors_page_holds_point_by_point() -> Result<()> {
             let (status, _) = curl(&issuer, &format!("/{version}/{resource}"), &key).await?;
             ensure!(status == StatusCode::OK, "{version}/{resource}: {status}");
         }
+    }
+
+    // ... and none can be switched off for it: its part of the page has nothing to tick but that one is sure, no name of a
+    // resource among it, and what is switched off for all credentials is open to the key.
+    let page = person.look().await?;
+    let (_, section) = page.split_once("aria-labelledby=\"key\"").context("no banner")?;
+    let (section, _) = section.split_once("</section>").context("an open banner")?;
+    ensure!(section.matches("type=\"checkbox\"").count() == 1 && section.contains("name=\"sure\""));
+    ensure!(Resource::ALL.iter().all(|resource| !section.contains(resource.name())));
+    issuer.set_enabled(issuer.client_id(), false)?;
+    for resource in Resource::ALL {
+        ensure!(curl(&issuer, &format!("/v2/{resource}"), &key).await?.0 == StatusCode::OK);
     }
 
     // Point 6: "Create API credentials", with two resources ticked; a new row, an id and a secret to copy.
@@ -203,5 +239,72 @@ async fn the_vendors_page_holds_point_by_point() -> Result<()> {
     ensure!(status == StatusCode::UNAUTHORIZED && body["errors"][0]["code"] == "bad_token");
     ensure!(app.get("/v1/shipments").await? == StatusCode::OK);
     ensure!(app.get("/v2/shipments").await? == StatusCode::OK);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_vendors_other_documents_hold_as_far_as_they_go() -> Result<()> {
+    let audience = "https://api.flexport.com";
+    let builder = Issuer::builder().audience(audience).demand_versions(true);
+    // "Documented nowhere": the body of a permission error.
+    let issuer = builder.permission_error("application/json", "{}").start().await?;
+    let person = Person::at(&issuer).await?;
+    let key = person.generate().await?;
+    let (bearer, by_token) = (format!("Bearer {key}"), format!("Token token=\"{key}\""));
+    let (bearer, by_token) = (("Authorization", &*bearer), ("Authorization", &*by_token));
+
+    // "Token endpoint https://api.flexport.com/oauth/token, audience https://api.flexport.com".
+    ensure!(issuer.token_endpoint() == format!("{}/oauth/token", issuer.url()));
+    let (id, secret) = person.create("Bookings", &[Resource::Bookings]).await?;
+    let raw = reqwest::Client::builder().no_proxy().build()?;
+    let body = json!({ "client_id": id, "client_secret": secret, "audience": audience,
+        "grant_type": "client_credentials" });
+    let answer: Value = raw.post(issuer.token_endpoint()).json(&body).send().await?.json().await?;
+    let token = answer["access_token"].as_str().context("no access_token")?;
+    ensure!(claims(token)?["aud"] == audience);
+
+    // "v2 wants Flexport-Version: 2 and wraps answers", refusals among them.
+    let (status, body) = by_hand(&issuer, "/v2/bookings", &[bearer]).await?;
+    ensure!(status == StatusCode::BAD_REQUEST && body["_object"] == "/api/response");
+    ensure!(body["error"]["code"] == "bad_version" && body["data"].is_null());
+    let (status, body) = curl(&issuer, "/v2/bookings/2001", token).await?;
+    ensure!(status == StatusCode::OK && body["_object"] == "/api/response");
+    ensure!(body["error"].is_null() && body["data"]["_object"] == "/booking");
+    let (status, body) = curl(&issuer, "/v2/bookings/1", token).await?;
+    ensure!(status == StatusCode::NOT_FOUND && body["error"]["code"] == "not_found");
+    let (status, body) = curl(&issuer, "/v2/invoices", token).await?;
+    ensure!((status, body) == (StatusCode::FORBIDDEN, json!({})));
+
+    // "v2 resources": those that are here, of the vendor's list.
+    for (resource, kind) in [
+        ("bookings", "/booking"),
+        ("shipments", "/shipment"),
+        ("purchase_orders", "/purchase_order"),
+        ("products", "/product"),
+        ("invoices", "/invoice"),
+        ("documents", "/document"),
+    ] {
+        let (status, body) = curl(&issuer, &format!("/v2/{resource}"), &key).await?;
+        let listed = body["data"]["data"].as_array().context("no list")?;
+        ensure!(status == StatusCode::OK && !listed.is_empty() && body["error"].is_null());
+        ensure!(listed.iter().all(|item| item["_object"] == kind), "{resource}");
+    }
+
+    // "v1 wants Accept: application/vnd.flexport.v1 and Authorization: Token token="…"".
+    let accept = version("/v1/");
+    let (status, _) = by_hand(&issuer, "/v1/bookings", &[by_token]).await?;
+    ensure!(status == StatusCode::NOT_ACCEPTABLE);
+    let (status, body) = by_hand(&issuer, "/v1/bookings", &[by_token, accept]).await?;
+    ensure!(status == StatusCode::OK && body["bookings"].is_array());
+    let (status, _) = by_hand(&issuer, "/v1/bookings", &[bearer, accept]).await?;
+    ensure!(status == StatusCode::OK);
+
+    // "and answers a bad key with 401 {"errors":[{"code":"bad_token"}]}": one that was reverted, one that never was, none.
+    person.revert().await?;
+    let bad = json!({ "errors": [{ "code": "bad_token" }] });
+    for wrong in [by_token, bearer, ("Authorization", "Token token=\"x\""), ("X-None", "x")] {
+        let (status, body) = by_hand(&issuer, "/v1/bookings", &[wrong, accept]).await?;
+        ensure!((status, &body) == (StatusCode::UNAUTHORIZED, &bad), "{wrong:?}");
+    }
     Ok(())
 }

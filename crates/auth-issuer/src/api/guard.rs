@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, to_bytes};
+use axum::body::to_bytes;
 use axum::extract::{Request, State as Extract};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::header::{ACCEPT, AUTHORIZATION};
+use http::{HeaderMap, StatusCode};
 
+use super::Version;
+use super::refusals::{INVALID_TOKEN, bad_token, bad_version, forbidden, forced, refused};
 use crate::clock::Clock as _;
 use crate::possession::{self, NONCE, NotPossessed, Scheme, check_possession};
 use crate::registry::Access;
@@ -18,30 +20,11 @@ use crate::state::State;
 /// The longest body that is read before a refusal, in bytes.
 pub(super) const MAX_BODY: usize = 16 * 1024 * 1024;
 
-const INVALID_TOKEN: &str = r#"Bearer error="invalid_token""#;
-
-/// The body of the vendor's refusal of a key.
-const BAD_TOKEN: &str = r#"{"errors":[{"code":"bad_token"}]}"#;
-
-/// And v2's, in its own dress.
-const BAD_TOKEN_V2: &str = r#"{"_object":"/api/response","version":2,"data":null,"error":{"code":"bad_token","message":"The token or key is unknown, expired or revoked"}}"#;
-
-/// The wrong version was asked of v2, in these words.
-const BAD_VERSION: &str = r#"{"_object":"/api/response","version":2,"data":null,"error":{"code":"bad_version","message":"Flexport-Version must be 2"}}"#;
-
 /// Which of the two APIs, and what of it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Guarded {
     pub(super) version: Version,
     pub(super) resource: Resource,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Version {
-    /// Keys only.
-    V1,
-    /// Tokens and keys.
-    V2,
 }
 
 /// Lets a request through that may see what it asks for.
@@ -79,22 +62,35 @@ fn v1(state: &State, headers: &HeaderMap) -> Option<Response> {
         Presented::Bearer(key) | Presented::Token(key) => Some(key),
         Presented::Dpop(_) | Presented::Several | Presented::Nothing => None,
     };
+    if state.manners.demands_versions && !accepts_v1(headers) {
+        return Some(bad_version(Version::V1));
+    }
     if key.is_some_and(|key| state.registry.knows_key(key)) {
         return None;
     }
-    let mut response = refused(StatusCode::UNAUTHORIZED, r#"Token realm="Application""#);
-    say(&mut response, BAD_TOKEN);
-    Some(response)
+    Some(bad_token(Version::V1, r#"Token realm="Application""#))
+}
+
+/// Whether one of the types that the client takes is v1's (RFC 9110 §12.5.1).
+fn accepts_v1(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut types = values.flat_map(|value| value.split(','));
+    types.any(|range| {
+        let essence = range.split(';').next().unwrap_or_default().trim();
+        essence.eq_ignore_ascii_case("application/vnd.flexport.v1")
+    })
 }
 
 /// Tokens for what their credential was given, and keys for everything.
 fn v2(state: &State, request: &Request, resource: Resource) -> Option<Response> {
     let headers = request.headers();
     // Whoever says which version is to be right about it.
-    if headers.get("flexport-version").is_some_and(|version| version != "2") {
-        let mut response = empty(StatusCode::BAD_REQUEST);
-        say(&mut response, BAD_VERSION);
-        return Some(response);
+    let is_right = match headers.get("flexport-version") {
+        Some(version) => version == "2",
+        None => !state.manners.demands_versions,
+    };
+    if !is_right {
+        return Some(bad_version(Version::V2));
     }
     let (scheme, token) = match presented(headers) {
         Presented::Bearer(token) if state.registry.knows_key(token) => return None,
@@ -102,7 +98,7 @@ fn v2(state: &State, request: &Request, resource: Resource) -> Option<Response> 
         Presented::Bearer(token) => (Scheme::Bearer, token),
         Presented::Dpop(token) => (Scheme::Dpop, token),
         // That scheme is for keys alone.
-        Presented::Token(_) => return Some(bad_token(INVALID_TOKEN)),
+        Presented::Token(_) => return Some(bad_token(Version::V2, INVALID_TOKEN)),
         Presented::Several => {
             let challenge = r#"Bearer error="invalid_request""#;
             return Some(refused(StatusCode::BAD_REQUEST, challenge));
@@ -110,7 +106,7 @@ fn v2(state: &State, request: &Request, resource: Resource) -> Option<Response> 
         // RFC 6750 §3.1: without a credential there is nothing to say of it.
         Presented::Nothing => return Some(refused(StatusCode::UNAUTHORIZED, "Bearer")),
     };
-    let unauthorized = |challenge| Some(bad_token(challenge));
+    let unauthorized = |challenge| Some(bad_token(Version::V2, challenge));
     let invalid = match scheme {
         Scheme::Bearer => INVALID_TOKEN,
         Scheme::Dpop => NotPossessed::Token.challenge(),
@@ -134,7 +130,7 @@ fn v2(state: &State, request: &Request, resource: Resource) -> Option<Response> 
         Access::BeyondScope => {
             let name = if scheme == Scheme::Dpop { "DPoP" } else { "Bearer" };
             let challenge = format!(r#"{name} error="insufficient_scope", scope="{resource}""#);
-            Some(refused(StatusCode::FORBIDDEN, &challenge))
+            Some(forbidden(&challenge, &state.manners.permission_error))
         }
     }
 }
@@ -173,39 +169,4 @@ fn presented(headers: &HeaderMap) -> Presented<'_> {
         return Presented::Token(key.unwrap_or(quoted));
     }
     Presented::Nothing
-}
-
-/// What the API was told to answer to everything.
-fn forced(status: StatusCode) -> Response {
-    match status {
-        StatusCode::UNAUTHORIZED => refused(status, INVALID_TOKEN),
-        StatusCode::FORBIDDEN => refused(status, r#"Bearer error="insufficient_scope""#),
-        _ => empty(status),
-    }
-}
-
-/// v2's refusal of a token or a key.
-fn bad_token(challenge: &str) -> Response {
-    let mut response = refused(StatusCode::UNAUTHORIZED, challenge);
-    say(&mut response, BAD_TOKEN_V2);
-    response
-}
-
-fn say(response: &mut Response, body: &'static str) {
-    *response.body_mut() = Body::from(body);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-}
-
-fn refused(status: StatusCode, challenge: &str) -> Response {
-    let mut response = empty(status);
-    if let Ok(challenge) = HeaderValue::from_str(challenge) {
-        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-    }
-    response
-}
-
-pub(super) fn empty(status: StatusCode) -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    response
 }

@@ -2,6 +2,8 @@
 
 mod data;
 mod guard;
+mod manners;
+pub(crate) mod refusals;
 
 use std::sync::Arc;
 
@@ -16,18 +18,29 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use serde_json::Value;
 
-use self::guard::{Guarded, MAX_BODY, Version, empty};
+use self::guard::{Guarded, MAX_BODY};
+pub(crate) use self::manners::Manners;
+use self::refusals::{empty, not_found, wrong_method};
 use crate::resource::Resource;
 use crate::state::State;
 use crate::{serve, upset};
+
+/// Which of the two APIs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// Keys only.
+    V1,
+    /// Tokens and keys.
+    V2,
+}
 
 /// The routes of the API, guarded and counted.
 pub(crate) fn router(state: &Arc<State>) -> Router<Arc<State>> {
     let mut router = Router::new();
     for resource in Resource::ALL {
-        let guarded = |version| Guarded { version, resource };
-        router = router.merge(routes(state, "/v1", guarded(Version::V1)));
-        router = router.merge(routes(state, "/v2", guarded(Version::V2)));
+        for version in [Version::V1, Version::V2] {
+            router = router.merge(routes(state, Guarded { version, resource }));
+        }
     }
     // Not `layer`, which would count unknown paths as well.
     router
@@ -35,11 +48,11 @@ pub(crate) fn router(state: &Arc<State>) -> Router<Arc<State>> {
         .route_layer(middleware::from_fn_with_state(Arc::clone(state), count))
 }
 
-fn routes(state: &Arc<State>, prefix: &str, guarded: Guarded) -> Router<Arc<State>> {
+fn routes(state: &Arc<State>, guarded: Guarded) -> Router<Arc<State>> {
     let Guarded { version, resource } = guarded;
-    let list = match version {
-        Version::V1 => data::list_v1(resource),
-        Version::V2 => data::list_v2(resource),
+    let (prefix, list) = match version {
+        Version::V1 => ("/v1", data::list_v1(resource)),
+        Version::V2 => ("/v2", data::list_v2(resource)),
     };
     let all = get(move || std::future::ready(json(&list)));
     let all = if resource == Resource::Bookings { all.merge(post(echo)) } else { all };
@@ -49,12 +62,13 @@ fn routes(state: &Arc<State>, prefix: &str, guarded: Guarded) -> Router<Arc<Stat
             Version::V1 => data::item(resource, id),
             Version::V2 => data::item_v2(resource, id),
         });
-        std::future::ready(item.map_or_else(|| empty(StatusCode::NOT_FOUND), |item| json(&item)))
+        std::future::ready(item.map_or_else(|| not_found(version), |item| json(&item)))
     });
     let guard = middleware::from_fn_with_state((Arc::clone(state), guarded), guard::guard);
     Router::new()
         .route(&format!("{prefix}/{resource}"), all)
         .route(&format!("{prefix}/{resource}/{{id}}"), one)
+        .method_not_allowed_fallback(move || std::future::ready(wrong_method(version)))
         // Not `layer`, which would guard unknown paths as well.
         .route_layer(guard)
 }

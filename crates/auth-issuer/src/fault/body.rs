@@ -1,4 +1,4 @@
-//! Bodies that do not end as a body should.
+//! Bodies that do not end as a body should, or take their time.
 
 use std::io;
 use std::pin::Pin;
@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::{Body, Frame};
+use http_body::{Body, Frame, SizeHint};
 use tokio::time::Interval;
 
 /// The body of an answer that goes wrong after its head.
@@ -17,6 +17,8 @@ pub(super) enum FaultBody {
     Truncated { chunk: Bytes, step: Step },
     /// Sends a byte at every tick.
     Trickle(Interval),
+    /// Sends what it has, a byte at every tick, and ends as a body should.
+    Slow { rest: Bytes, interval: Interval },
 }
 
 #[derive(Clone, Copy)]
@@ -32,9 +34,17 @@ impl FaultBody {
     }
 
     pub(super) fn trickle(every: Duration) -> Self {
-        // An interval of zero panics, and no test needs one.
-        Self::Trickle(tokio::time::interval(every.max(Duration::from_millis(1))))
+        Self::Trickle(ticks(every))
     }
+
+    pub(super) fn slow(rest: Bytes, every: Duration) -> Self {
+        Self::Slow { rest, interval: ticks(every) }
+    }
+}
+
+fn ticks(every: Duration) -> Interval {
+    // An interval of zero panics, and no test needs one.
+    tokio::time::interval(every.max(Duration::from_millis(1)))
 }
 
 impl Body for FaultBody {
@@ -64,6 +74,23 @@ impl Body for FaultBody {
                 ready!(interval.poll_tick(cx));
                 Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b" ")))))
             }
+            Self::Slow { rest, .. } if rest.is_empty() => Poll::Ready(None),
+            Self::Slow { rest, interval } => {
+                ready!(interval.poll_tick(cx));
+                Poll::Ready(Some(Ok(Frame::data(rest.split_to(1)))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Slow { rest, .. } if rest.is_empty())
+    }
+
+    /// The normal answer says how long it is, and this one is to differ in nothing but its pace.
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Slow { rest, .. } => SizeHint::with_exact(rest.len() as u64),
+            Self::Hang | Self::Truncated { .. } | Self::Trickle(_) => SizeHint::default(),
         }
     }
 }

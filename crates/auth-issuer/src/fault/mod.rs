@@ -8,11 +8,12 @@ mod script;
 mod script_error;
 mod script_file;
 mod stage;
+mod twist;
 mod when;
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
@@ -24,6 +25,7 @@ pub use self::gate::Gate;
 pub use self::script::Script;
 pub use self::script_error::ScriptError;
 pub(crate) use self::stage::Stage;
+pub(crate) use self::twist::Twist;
 pub use self::when::{Place, When};
 use crate::serve;
 
@@ -63,6 +65,10 @@ enum Wait {
 enum Action {
     /// The normal answer.
     Proceed,
+    /// The same, with something done to its token.
+    Twist(Twist),
+    /// The same, a byte at a time.
+    Slow(Duration),
     /// The normal answer, which gets lost.
     Lose,
     Respond {
@@ -180,6 +186,34 @@ impl Fault {
         Self::json(Content::Trickle(every))
     }
 
+    /// Answers normally, a byte `every` so often (on tokio's clock): a slow answer that ends.
+    pub fn slow(every: Duration) -> Self {
+        Self::of(Action::Slow(every))
+    }
+
+    /// Issues a token whose `iat` and `exp` are by a clock that is ahead by this much. As what follows, it befalls token
+    /// requests; of any other place the answer stays the normal one. For all tokens, and `Date`, there is
+    /// [`Event::ClockAhead`].
+    pub fn clock_ahead(by: Duration) -> Self {
+        Self::of(Action::Twist(Twist::ClockAhead(by)))
+    }
+
+    /// The same in the other direction: a token can be expired when it arrives.
+    pub fn clock_behind(by: Duration) -> Self {
+        Self::of(Action::Twist(Twist::ClockBehind(by)))
+    }
+
+    /// Issues a token that is revoked so long after it was issued, by the issuer's clock, whatever its `exp` says; zero is
+    /// before it arrives. What is still to be revoked when the issuer stops is not.
+    pub fn early_revocation(after: Duration) -> Self {
+        Self::of(Action::Twist(Twist::Revoked(after)))
+    }
+
+    /// Signs with a new key from this token on; see [`Event::RotateKeys`].
+    pub fn key_rotation() -> Self {
+        Self::of(Action::Twist(Twist::NewKey))
+    }
+
     /// Waits for `time` (on tokio's clock) before it happens. Replaces the wait that was set before.
     pub fn after(mut self, time: Duration) -> Self {
         self.wait = Some(Wait::For(time));
@@ -219,7 +253,15 @@ impl Fault {
 
     /// Whether something else stands in the place of the normal answer, so that no token is made.
     pub(crate) fn replaces_answer(&self) -> bool {
-        !matches!(self.action, Action::Proceed | Action::Lose)
+        !matches!(self.action, Action::Proceed | Action::Twist(_) | Action::Slow(_) | Action::Lose)
+    }
+
+    /// What befalls the token of the normal answer.
+    pub(crate) fn twist(&self) -> Option<Twist> {
+        match self.action {
+            Action::Twist(twist) => Some(twist),
+            _ => None,
+        }
     }
 
     /// Whether a token request that meets it spends a unit, if those that get no normal answer do so.
@@ -239,7 +281,13 @@ impl Fault {
             None => {}
         }
         match self.action {
-            Action::Proceed => answer.await,
+            Action::Proceed | Action::Twist(_) => answer.await,
+            Action::Slow(every) => {
+                let (head, body) = answer.await.into_parts();
+                // What is sent from here has all of its body at hand.
+                let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+                Response::from_parts(head, Body::new(FaultBody::slow(body, every)))
+            }
             Action::Lose => {
                 answer.await;
                 serve::hang_up()

@@ -49,6 +49,12 @@ impl Script {
     /// kind = "lose-answer"     # the token is made and counted, the answer is lost
     /// next = 1
     ///
+    /// [[fault]]
+    /// kind = "early-revocation" # one token in twenty is refused after five minutes
+    /// lives = "5m"
+    /// probability = 0.05
+    /// seed = 7
+    ///
     /// [[event]]
     /// at = "10m"
     /// action = "clock"         # wrong from now on, for tokens and `Date`
@@ -88,10 +94,15 @@ impl Script {
     /// | `hang-after-headers` | the head of a good answer, and no body                                                 |
     /// | `truncate`           | the head of a good answer, and a part of its body                                      |
     /// | `trickle`            | the head of a good answer, and a byte `every` so often (a second unless it is there)   |
+    /// | `slow`               | the normal answer, a byte `every` so often (a second unless it is there)               |
+    /// | `clock`              | a token whose times are by a clock that is wrong by `offset`                           |
+    /// | `early-revocation`   | a token that is revoked once it `lives` so long (`0s` unless it is there)              |
+    /// | `rotate-keys`        | a token that a new key signs, as all after it                                          |
     /// | `drop`               | the connection is closed without an answer                                             |
     /// | `lose-answer`        | the same, after all was done that the request asked                                    |
     ///
-    /// Those that answer take `headers` and `retry_after`. All take `place`; `after`, a wait before it happens; `counted`,
+    /// Those that answer take `headers` and `retry_after`. All take `place`, of which `clock`, `early-revocation` and
+    /// `rotate-keys` know `token` and `everywhere` only, since they befall tokens; `after`, a wait before it happens; `counted`,
     /// which is false where a token request that meets it is to spend no unit; and one of `next`, `probability` (with
     /// `seed`), `during`, or `from` and `to` (one of the two is enough). Without any of these it is for always.
     ///

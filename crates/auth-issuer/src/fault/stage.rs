@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use secrecy::SecretString;
+
 use super::Fault;
 use super::draw::Draws;
 use super::event::Event;
@@ -25,6 +27,8 @@ struct Scenes {
     rest: Option<Fault>,
     /// In the order of time; those of the same time as they were given.
     events: VecDeque<(SystemTime, Event)>,
+    /// Tokens that are to be revoked, in the order in which they were issued.
+    doomed: Vec<(SystemTime, SecretString)>,
 }
 
 #[derive(Debug)]
@@ -130,6 +134,17 @@ impl Stage {
         let scenes = self.scenes();
         let due = scenes.events.iter().take_while(|(at, _)| *at <= now);
         due.filter(|(_, due)| *due == event).count()
+    }
+
+    /// Has `token` revoked from `at` on.
+    pub(crate) fn doom(&self, at: SystemTime, token: SecretString) {
+        self.scenes().doomed.push((at, token));
+    }
+
+    /// The tokens that are to be revoked by now, each told once.
+    pub(crate) fn take_doomed(&self, now: SystemTime) -> Vec<SecretString> {
+        let doomed = &mut self.scenes().doomed;
+        doomed.extract_if(.., |(at, _)| *at <= now).map(|(_, token)| token).collect()
     }
 
     fn scenes(&self) -> MutexGuard<'_, Scenes> {

@@ -10,11 +10,12 @@ use super::draw::Draws;
 pub enum Place {
     /// The token endpoint (RFC 6749 §3.2).
     Token,
-    /// The API that the tokens open.
+    /// The API that the tokens open: whatever is under `/v1` and `/v2`, be it there or not.
     Api,
     /// The issuer's public keys (RFC 7517 §5).
     Keys,
-    /// All of them.
+    /// All of the vendor's side: these three, revocation, the metadata documents, and paths that nobody knows. The settings
+    /// page and the admin API are the test's own hands, and never meet a fault.
     Everywhere,
 }
 

@@ -7,7 +7,7 @@ pub(crate) mod csrf;
 mod guard;
 mod list;
 pub(crate) mod once;
-mod parts;
+pub(crate) mod parts;
 mod present;
 pub(crate) mod refused;
 mod render;

@@ -3,10 +3,12 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::view::{CredentialView, QuotaView, RequestView, SpentView, Status};
-use crate::clock::unix_seconds;
+use crate::clock::{unix_seconds, unix_seconds_up};
 use crate::info::CredentialInfo;
 use crate::past::PastRequest;
 use crate::quota::Standing;
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// A credential as one row.
 pub(super) fn credential(
@@ -47,7 +49,7 @@ fn quota(requests: &[PastRequest], standing: Standing, now: SystemTime) -> Quota
         limit: standing.limit,
         spent: standing.spent,
         spends,
-        next_opens: standing.next.map(|next| format!("{} UTC", near(next, now))),
+        next_opens: standing.next.map(|next| format!("{} UTC", opens(next, now))),
     }
 }
 
@@ -70,6 +72,20 @@ fn near(time: SystemTime, now: SystemTime) -> String {
     let Parts { day, clock } = parts(time);
     let clock = &clock[..5];
     if day == parts(now).day { clock.to_owned() } else { format!("{}, {clock}", &day[..6]) }
+}
+
+/// When something opens: never a time at which it is still closed. To the minute, or to the second where that is how long
+/// people wait.
+fn opens(time: SystemTime, now: SystemTime) -> String {
+    let wait = time.duration_since(now).unwrap_or_default();
+    let step = if wait < HOUR { 1 } else { 60 };
+    let time =
+        UNIX_EPOCH + Duration::from_secs(unix_seconds_up(time).div_ceil(step).saturating_mul(step));
+    if step > 1 {
+        return near(time, now);
+    }
+    let Parts { day, clock } = parts(time);
+    if day == parts(now).day { clock } else { format!("{}, {clock}", &day[..6]) }
 }
 
 struct Parts {
@@ -116,6 +132,34 @@ mod tests {
     }
 
     #[test]
+    fn a_unit_is_never_said_to_be_back_before_it_is() {
+        let day = Duration::from_secs(86_400);
+        let noon = at(43_200);
+        let said = |after: Duration| opens(noon + after, noon);
+        assert_eq!(said(day), "02 Jan, 12:00");
+        assert_eq!(said(day + Duration::from_secs(1)), "02 Jan, 12:01");
+        assert_eq!(said(day + Duration::from_millis(1)), "02 Jan, 12:01");
+        assert_eq!(said(Duration::from_secs(43_199)), "02 Jan, 00:00");
+        assert_eq!(said(HOUR), "13:00");
+        // A minute is long for who waits for ten.
+        assert_eq!(said(Duration::from_secs(599)), "12:09:59");
+        assert_eq!(said(Duration::from_millis(599_001)), "12:10:00");
+        assert_eq!(opens(at(86_400), at(86_390)), "02 Jan, 00:00:00");
+        assert_eq!(opens(noon, noon), "12:00:00");
+    }
+
+    proptest! {
+        #[test]
+        fn nor_is_it_said_to_be_much_later(millis in 0_u64..1 << 40, wait in 0_u64..1 << 33) {
+            let (now, next) = (UNIX_EPOCH + Duration::from_millis(millis), Duration::from_millis(millis + wait));
+            let said = opens(UNIX_EPOCH + next, now);
+            let shown = if wait < 3_600_000 { next.as_millis().div_ceil(1000) } else { next.as_millis().div_ceil(60_000) * 60 };
+            let shown = parts(at(u64::try_from(shown).unwrap()));
+            prop_assert!(shown.clock.starts_with(said.rsplit(' ').next().unwrap()), "{said} {}", shown.clock);
+        }
+    }
+
+    #[test]
     fn the_dots_are_the_last_requests_that_spent_and_run_forward() {
         let past = |seconds, spent| PastRequest {
             at: at(seconds),
@@ -129,7 +173,7 @@ mod tests {
         let view = quota(&requests, standing, at(250));
         let times: Vec<&str> = view.spends.iter().map(|spend| spend.at.as_str()).collect();
         assert_eq!(times, ["00:02", "00:03"]);
-        assert_eq!(view.next_opens.as_deref(), Some("00:05 UTC"));
+        assert_eq!(view.next_opens.as_deref(), Some("00:05:00 UTC"));
         // The lag hides the last.
         let lagging = Standing { spent: 1, last: Some(at(120)), ..standing };
         assert_eq!(quota(&requests, lagging, at(250)).spends[0].at, "00:02");

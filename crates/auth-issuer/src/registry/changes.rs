@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use secrecy::SecretString;
 
-use super::Registry;
+use super::{Registry, name};
 use crate::admin_error::{AdminError, Kind};
 use crate::credential::{Credential, Grant};
 use crate::hash::SecretHash;
@@ -12,9 +12,6 @@ use crate::info::NewCredentials;
 use crate::kept::LegacyKey;
 use crate::random;
 use crate::resource::Resource;
-
-/// The longest name, in characters.
-const LONGEST_NAME: usize = 100;
 
 impl Registry {
     /// Registers a client as a builder was told to: an id that is there already gets this secret and this grant, as far as
@@ -64,19 +61,15 @@ impl Registry {
         resources: impl IntoIterator<Item = Resource>,
         now: SystemTime,
     ) -> Result<NewCredentials, AdminError> {
-        let name = name.trim();
-        let is_printable = !name.chars().any(|c| c.is_control() || is_invisible(c));
-        if name.is_empty() || name.chars().count() > LONGEST_NAME || !is_printable {
-            return Err(Kind::Name.into());
-        }
+        let name = name::shown(name).ok_or(Kind::Name)?;
         let (client_id, client_secret) = (random::hex::<16>()?, random::hex::<32>()?);
         let grant = Grant::Only(resources.into_iter().collect());
         let mut inner = self.inner();
-        if inner.kept.credentials.values().any(|known| known.name == name) {
+        if inner.kept.credentials.values().any(|known| name::look_alike(&known.name, &name)) {
             return Err(Kind::NameTaken.into());
         }
         let secret = SecretHash::of(&client_secret);
-        inner.kept.insert(client_id.clone(), name.to_owned(), secret, grant, now);
+        inner.kept.insert(client_id.clone(), name, secret, grant, now);
         if let Err(error) = inner.save() {
             inner.kept.credentials.remove(&client_id);
             return Err(error.into());
@@ -157,38 +150,4 @@ impl Registry {
         }
         Ok(())
     }
-}
-
-/// Characters that are not seen, or turn the text around them: with them a name could pose as another. The categories Cf, Zl
-/// and Zp of Unicode 16, and its fillers, blanks and variation selectors.
-fn is_invisible(c: char) -> bool {
-    matches!(
-        c,
-        '\u{ad}'
-            | '\u{34f}'
-            | '\u{600}'..='\u{605}'
-            | '\u{61c}'
-            | '\u{6dd}'
-            | '\u{70f}'
-            | '\u{890}'..='\u{891}'
-            | '\u{8e2}'
-            | '\u{115f}'..='\u{1160}'
-            | '\u{17b4}'..='\u{17b5}'
-            | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{2800}'
-            | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}'
-            | '\u{feff}'
-            | '\u{ffa0}'
-            | '\u{fff0}'..='\u{fffb}'
-            | '\u{110bd}'
-            | '\u{110cd}'
-            | '\u{13430}'..='\u{1343f}'
-            | '\u{1bca0}'..='\u{1bca3}'
-            | '\u{1d173}'..='\u{1d17a}'
-            | '\u{e0000}'..='\u{e0fff}'
-    )
 }

@@ -20,7 +20,7 @@ use self::request::TokenRequest;
 pub(crate) use self::revoke::revoke;
 use crate::clock::Clock as _;
 use crate::credential::{Known, Serial};
-use crate::fault::{Fault, Place};
+use crate::fault::{Event, Fault, Place, Twist};
 use crate::past::Outcome;
 use crate::possession::NONCE;
 use crate::registry::Uncharged;
@@ -58,6 +58,7 @@ pub(crate) async fn token(Extract(state): Extract<Arc<State>>, request: Request)
     }
     state.tally.received();
 
+    let twist = fault.as_ref().and_then(Fault::twist);
     let answer = async {
         let quota = match begun.spent {
             Ok(quota) => quota,
@@ -71,20 +72,21 @@ pub(crate) async fn token(Extract(state): Extract<Arc<State>>, request: Request)
                 return Refusal::NotKept.into_response();
             }
         };
-        let mut response = match asked.and_then(|asked| Ok((asked.mint(&state, &request)?, asked)))
-        {
-            Ok((minted, asked)) => {
-                end(Outcome::Issued, Some((audience.to_owned(), minted.held)));
-                let (scope, is_bound) = (asked.scope.as_deref(), asked.jkt.is_some());
-                let lifetime = state.tokens.lifetime();
-                answer::issued(&minted.token, lifetime, scope, is_bound, quota)
-            }
-            Err(refusal) => {
-                tracing::debug!(?refusal, client = shown, "token request refused");
-                end(refusal.outcome(), None);
-                refusal.into_response()
-            }
-        };
+        let mut response =
+            match asked.and_then(|asked| Ok((asked.mint(&state, &request, twist)?, asked))) {
+                Ok((minted, asked)) => {
+                    end(Outcome::Issued, Some((audience.to_owned(), minted.held)));
+                    state.dooms(&minted.token, twist);
+                    let (scope, is_bound) = (asked.scope.as_deref(), asked.jkt.is_some());
+                    let lifetime = state.tokens.lifetime();
+                    answer::issued(&minted.token, lifetime, scope, is_bound, quota)
+                }
+                Err(refusal) => {
+                    tracing::debug!(?refusal, client = shown, "token request refused");
+                    end(refusal.outcome(), None);
+                    refusal.into_response()
+                }
+            };
         if request.has_proof()
             && let Some(nonce) = state.oauth.possession.nonce(state.clock.now())
         {
@@ -114,7 +116,12 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    fn mint(&self, state: &State, request: &TokenRequest) -> Result<Minted, Refusal> {
+    fn mint(
+        &self,
+        state: &State,
+        request: &TokenRequest,
+        twist: Option<Twist>,
+    ) -> Result<Minted, Refusal> {
         // A fault may have held it back since it was checked.
         match state.registry.known(self.client) {
             Known::Yes(serial, _) if serial == self.serial => {}
@@ -123,10 +130,15 @@ impl Asked<'_> {
                 return Err(Refusal::InvalidClient { by_header: request.used_header() });
             }
         }
+        if twist == Some(Twist::NewKey) {
+            state.happen(Event::RotateKeys);
+        }
+        let now = state.clock.now();
+        let now = twist.map_or(now, |twist| twist.time(now));
         let (scope, jkt) = (self.scope.as_deref(), self.jkt.as_deref());
         let (client, serial, audience) = (self.client, self.serial, self.audience);
         let wanted = Wanted { client, serial, audience, scope, jkt };
-        state.tokens.mint(&wanted, state.clock.now()).ok_or(Refusal::Unsigned)
+        state.tokens.mint(&wanted, now).ok_or(Refusal::Unsigned)
     }
 }
 

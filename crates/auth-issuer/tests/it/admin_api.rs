@@ -71,12 +71,49 @@ async fn a_client_id_of_any_characters_can_be_named() {
     assert!(!issuer.credentials()[0].is_enabled);
 }
 
+/// Whether there is a key, as the API tells it.
+async fn has_key(issuer: &Issuer) -> bool {
+    let answer = ask(issuer, "GET", "/admin/api-key", &Value::Null).await;
+    let told = answer.json();
+    assert_eq!(answer.status, 200);
+    assert_eq!(told["created"].is_u64(), told["exists"] == true);
+    assert_eq!(told.as_object().unwrap().len(), 2);
+    told["exists"].as_bool().unwrap()
+}
+
+#[tokio::test]
+async fn the_index_leads_to_every_part_and_the_documents_have_every_route() {
+    let issuer = Issuer::start().await.unwrap();
+    let index = ask(&issuer, "GET", "/admin", &Value::Null).await.json();
+    for path in index.as_object().unwrap().values() {
+        let answer = ask(&issuer, "GET", path.as_str().unwrap(), &Value::Null).await;
+        assert_eq!(answer.status, 200, "{path}");
+    }
+    let source = include_str!("../../src/admin_api.rs");
+    let rustdoc = include_str!("../../src/lib.rs");
+    let page = include_str!("../../../../docs/testing.md");
+    let routes: Vec<&str> = source.split(".route(\"").skip(1).collect();
+    assert_eq!(routes.len(), 9);
+    for route in routes {
+        let (path, handlers) = route.split_once("\", ").unwrap();
+        let handlers = handlers.lines().next().unwrap();
+        for method in ["get", "post", "delete"] {
+            if handlers.contains(&format!("{method}(")) {
+                let row = format!("`{} {}`", method.to_uppercase(), path.replace("{id}", "ID"));
+                assert!(rustdoc.contains(&row) && page.contains(&row), "{row}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_key_is_made_once_and_reverted() {
     let issuer = Issuer::start().await.unwrap();
     let answer = ask(&issuer, "POST", "/admin/api-key/revert", &Value::Null).await;
     assert_eq!(answer.error(), (404, "not_found".to_owned()));
+    assert_eq!((has_key(&issuer).await, issuer.has_api_key()), (false, false));
     let first = ask(&issuer, "POST", "/admin/api-key", &Value::Null).await.json();
+    assert_eq!((has_key(&issuer).await, issuer.has_api_key()), (true, true));
     let first = first["api_key"].as_str().unwrap();
     assert_eq!(shipments(&issuer, first).await, 200);
     let answer = ask(&issuer, "POST", "/admin/api-key", &Value::Null).await;
@@ -135,7 +172,7 @@ async fn a_path_that_is_no_text_and_a_wrong_method_get_an_error_in_json() {
     assert_eq!(answer.error(), (400, "invalid_request".to_owned()));
     let answer = ask(&issuer, "PATCH", "/admin/api-key", &Value::Null).await;
     assert_eq!(answer.error(), (405, "invalid_request".to_owned()));
-    assert_eq!(answer.header("allow"), Some("POST"));
+    assert_eq!(answer.header("allow"), Some("GET,HEAD,POST"));
     let call = Call::get("/v2/shipments/%FF").bearer(&issuer.create_api_key().unwrap());
     assert_eq!(call.send(&issuer).await.unwrap().status, 404);
 }
@@ -161,6 +198,8 @@ async fn only_the_admin_token_opens_it_and_no_cookie_does() {
         ("POST", "/admin/api-key"),
         ("POST", "/admin/api-key/revert"),
         ("GET", "/admin/resources"),
+        ("GET", "/admin"),
+        ("GET", "/admin/api-key"),
     ];
     for (method, path) in paths {
         for wrong in [

@@ -80,7 +80,7 @@ fn a_directory_keeps_the_secret_that_was_told_once_even_if_the_program_is_killed
     drop(running);
     let (_running, output) = serving(&arguments);
     assert_eq!(value(&output, "Client secret"), "SECRET");
-    assert!(output.contains("made in an earlier run"));
+    assert!(output.contains("made in an earlier run") && output.contains("for development only"));
 }
 
 #[test]
@@ -144,4 +144,54 @@ fn it_tells_mistakes_and_helps() {
     let output = run(&["--help"]);
     assert!(output.status.success());
     assert!(String::from_utf8(output.stdout).unwrap().contains("--quota-lag"));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_printed_command_works_in_a_shell_whatever_the_id_is() {
+    let (_running, output) = serving(&["--port", "0", "--client-id", r#"a"b'c \d"#]);
+    let (_, command) = output.split_once("    -d ").unwrap();
+    let (body, _) = command.split_once("\n\n").unwrap();
+    let echo = format!("printf %s {body}");
+    let printed = Command::new("sh").args(["-c", &echo]).output().unwrap();
+    assert!(printed.status.success());
+    let body: serde_json::Value = serde_json::from_slice(&printed.stdout).unwrap();
+    assert_eq!(body["client_id"], r#"a"b'c \d"#);
+    assert_eq!(body["client_secret"], value(&output, "Client secret"));
+    assert_eq!(body["audience"], value(&output, "Issuer"));
+}
+
+#[test]
+fn a_reader_who_leaves_makes_no_panic() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = Command::new(PROGRAM).arg("--help").stdout(writer).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(output.stderr.is_empty());
+}
+
+#[test]
+fn a_port_that_is_taken_comes_with_the_way_out() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = run(&["--port", &port]);
+    assert!(!output.status.success());
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains(&port) && message.contains("--port 0"), "{message}");
+}
+
+#[tokio::test]
+async fn the_tokens_of_the_programs_own_client_say_what_they_open() {
+    let (_running, output) = serving(&["--port", "0"]);
+    let body = serde_json::json!({
+        "client_id": value(&output, "Client id"),
+        "client_secret": value(&output, "Client secret"),
+        "audience": value(&output, "Audience"),
+        "grant_type": "client_credentials",
+    });
+    let address = value(&output, "Issuer").trim_start_matches("http://").parse().unwrap();
+    let call = crate::http::Call::token("application/json", body.to_string());
+    let answer = call.send_to(address).await.unwrap().json();
+    let all = auth_issuer::Resource::ALL.map(auth_issuer::Resource::name).join(" ");
+    assert_eq!(answer["scope"], all);
 }

@@ -167,7 +167,15 @@ async fn a_rotated_secret_leaves_the_tokens_alone() {
 async fn names_are_checked() {
     let issuer = Issuer::start().await.unwrap();
     issuer.create_credentials("  app ", []).unwrap();
-    assert!(issuer.create_credentials("app", []).unwrap_err().is_conflict());
+    issuer.create_credentials("Night\u{a0} export", []).unwrap();
+    let kept: Vec<_> = issuer.credentials().into_iter().map(|known| known.name).collect();
+    assert_eq!(kept[1..], ["app", "Night export"]);
+    for name in ["app", "app\u{fe0f}", "a\u{200d}pp", "Night export", "Night  export"] {
+        assert!(issuer.create_credentials(name, []).unwrap_err().is_conflict(), "{name:?}");
+    }
+    for name in ["✈\u{fe0f} Export", "👩\u{200d}💻 dev", "گزارش\u{200c}ها"] {
+        issuer.create_credentials(name, []).unwrap();
+    }
     let long = "x".repeat(101);
     for name in [
         "",
@@ -183,7 +191,7 @@ async fn names_are_checked() {
         "\u{2060}",
         "\u{3164}",
         "ap\u{e0041}p",
-        "app\u{fe0f}",
+        "\u{fe0f}app",
         &long,
     ] {
         assert!(issuer.create_credentials(name, []).unwrap_err().is_name(), "{name:?}");
@@ -302,4 +310,21 @@ async fn a_directory_keeps_everything_over_restarts_and_no_secret() {
     token_of(&issuer, &credentials).await;
     let refused = ask(&issuer, credentials.client_id(), credentials.client_secret()).await;
     assert_eq!(refused.error(), (429, "too_many_requests".to_owned()));
+}
+
+#[tokio::test]
+async fn a_storm_of_refused_requests_spends_little_and_is_found_out_all_the_same() {
+    let issuer = Issuer::builder().quota(1).start().await.unwrap();
+    for _ in 0..20 {
+        Call::good_token(&issuer).send(&issuer).await.unwrap();
+    }
+    issuer.assert_spent_at_most(1);
+    issuer.assert_requests_at_most(20);
+    let check = std::panic::AssertUnwindSafe(|| issuer.assert_requests_at_most(19));
+    let message = std::panic::catch_unwind(check).unwrap_err();
+    let message = message.downcast_ref::<String>().unwrap();
+    assert!(message.starts_with("20 token requests arrived, not at most 19: "), "{message}");
+    for part in ["over_quota: 19", issuer.client_id(), "over quota, free"] {
+        assert!(message.contains(part), "{part} is not in {message}");
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::here::{Field, Here, duration};
+use super::here::{Field, Here, Offset};
 use crate::fault::{Event, ScriptError};
 
 #[derive(Deserialize)]
@@ -22,15 +22,10 @@ impl EventEntry {
         here.needed("at", self.at.as_ref())?;
         let at = here.time("at", self.at.as_ref())?.unwrap_or_default();
         let event = match action.as_str() {
-            "clock" => {
-                let offset = here.needed("offset", self.offset.as_ref())?;
-                let wrong =
-                    || here.wrong("offset", self.offset.as_ref(), "a time such as -90s is wanted");
-                match offset.strip_prefix('-') {
-                    Some(behind) => Event::ClockBehind(duration(behind).ok_or_else(wrong)?),
-                    None => Event::ClockAhead(duration(offset).ok_or_else(wrong)?),
-                }
-            }
+            "clock" => match here.offset(self.offset.as_ref())? {
+                Offset::Ahead(by) => Event::ClockAhead(by),
+                Offset::Behind(by) => Event::ClockBehind(by),
+            },
             "revoke-all" => Event::RevokeAll,
             "rotate-keys" => Event::RotateKeys,
             "api-status" => Event::ApiStatus(Some(here.status(self.status.as_ref(), None)?)),

@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::here::{Field, Here};
+use super::here::{Field, Here, Offset};
 use crate::fault::{Fault, Place, ScriptError, When};
 
 #[derive(Deserialize)]
@@ -24,6 +24,8 @@ pub(super) struct FaultEntry {
     content_type: Field<String>,
     location: Field<String>,
     every: Field<String>,
+    offset: Field<String>,
+    lives: Field<String>,
     headers: Field<BTreeMap<String, String>>,
     retry_after: Field<String>,
 
@@ -49,6 +51,10 @@ impl FaultEntry {
         };
         let when = self.when(here)?;
         let mut fault = self.what(here)?;
+        if fault.twist().is_some() && matches!(place, Place::Api | Place::Keys) {
+            let wanted = "what befalls a token does so where it is issued: token";
+            return Err(here.wrong("place", self.place.as_ref(), wanted));
+        }
         if let Some(time) = here.time("after", self.after.as_ref())? {
             fault = fault.after(time);
         }
@@ -107,6 +113,10 @@ impl FaultEntry {
             "redirect" => &["status", "location", "headers", "retry_after"],
             "junk" | "html" | "hang-after-headers" | "truncate" => &["headers", "retry_after"],
             "trickle" => &["every", "headers", "retry_after"],
+            "slow" => &["every"],
+            "clock" => &["offset"],
+            "early-revocation" => &["lives"],
+            "rotate-keys" => &[],
             "delay" | "hang" | "drop" | "lose-answer" => &[],
             _ => {
                 return Err(here.wrong(
@@ -146,6 +156,16 @@ impl FaultEntry {
             "hang-after-headers" => Fault::hang_after_headers(),
             "truncate" => Fault::truncate(),
             "trickle" => Fault::trickle(here.time("every", self.every.as_ref())?.unwrap_or(second)),
+            "slow" => Fault::slow(here.time("every", self.every.as_ref())?.unwrap_or(second)),
+            "clock" => match here.offset(self.offset.as_ref())? {
+                Offset::Ahead(by) => Fault::clock_ahead(by),
+                Offset::Behind(by) => Fault::clock_behind(by),
+            },
+            "early-revocation" => {
+                let lives = here.time("lives", self.lives.as_ref())?;
+                Fault::early_revocation(lives.unwrap_or_default())
+            }
+            "rotate-keys" => Fault::key_rotation(),
             "hang" => Fault::hang(),
             "drop" => Fault::drop_connection(),
             "lose-answer" => Fault::lose_answer(),
@@ -180,6 +200,8 @@ impl FaultEntry {
             ("content_type", self.content_type.as_ref().map(Spanned::span)),
             ("location", self.location.as_ref().map(Spanned::span)),
             ("every", self.every.as_ref().map(Spanned::span)),
+            ("offset", self.offset.as_ref().map(Spanned::span)),
+            ("lives", self.lives.as_ref().map(Spanned::span)),
             ("headers", self.headers.as_ref().map(Spanned::span)),
             ("retry_after", self.retry_after.as_ref().map(Spanned::span)),
         ];

@@ -18,6 +18,12 @@ pub(super) struct Here<'a> {
     pub(super) table: usize,
 }
 
+/// A time with a sign.
+pub(super) enum Offset {
+    Ahead(Duration),
+    Behind(Duration),
+}
+
 impl Here<'_> {
     /// A problem with the field that stands at `place`, a number of bytes.
     pub(super) fn at(self, place: usize, field: &str, problem: impl Into<String>) -> ScriptError {
@@ -51,6 +57,16 @@ impl Here<'_> {
         let wrong =
             || self.wrong(name, field, "a time such as 200ms, 30s, 15m, 2h or 7d is wanted");
         duration(text.get_ref()).map(Some).ok_or_else(wrong)
+    }
+
+    /// How wrong a clock is: `3m`, or `-90s`.
+    pub(super) fn offset(self, field: Option<&Spanned<String>>) -> Result<Offset, ScriptError> {
+        let text = self.needed("offset", field)?;
+        let offset = match text.strip_prefix('-') {
+            Some(behind) => duration(behind).map(Offset::Behind),
+            None => duration(text).map(Offset::Ahead),
+        };
+        offset.ok_or_else(|| self.wrong("offset", field, "a time such as -90s is wanted"))
     }
 
     pub(super) fn status(
@@ -107,7 +123,7 @@ fn line(source: &str, place: usize) -> usize {
 }
 
 /// A whole number with its unit.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
     let number: u64 = number.parse().ok()?;
     let seconds = match unit {

@@ -28,6 +28,13 @@ fn every_kind_and_every_field_is_read() {
             { kind = "trickle", every = "2s" },
             { kind = "drop", counted = false, after = "1s" },
             { kind = "lose-answer", counted = true },
+            { kind = "slow", every = "3s" },
+            { kind = "slow" },
+            { kind = "clock", offset = "-90s", next = 2 },
+            { kind = "clock", offset = "3m", place = "everywhere" },
+            { kind = "early-revocation", lives = "5m", probability = 0.5, seed = 3 },
+            { kind = "early-revocation" },
+            { kind = "rotate-keys", during = "1h" },
         ]
         [[event]]
         at = "0s"
@@ -73,6 +80,13 @@ fn every_kind_and_every_field_is_read() {
         "Trickle(2s)",
         "wait: Some(For(1s)), action: Drop, is_counted: false",
         "action: Lose, is_counted: true",
+        "Slow(3s)",
+        "Slow(1s)",
+        "Twist(ClockBehind(90s))",
+        "Twist(ClockAhead(180s))",
+        "Twist(Revoked(300s))",
+        "Twist(Revoked(0ns))",
+        "Twist(NewKey)",
         "\"content-type\": \"text/html\"",
         "server_error",
     ] {
@@ -119,6 +133,11 @@ fn an_error_names_the_line_and_the_field() {
         ("[[fault]]\nkind = \"redirect\"\nlocation = \"\\n\"", 3, "location"),
         ("[[fault]]\nkind = \"junk\"\nheaders = { \"a b\" = \"c\" }", 3, "headers"),
         ("[[fault]]\nkind = \"junk\"\nheaders = { a = \"\\n\" }", 3, "headers"),
+        ("[[fault]]\nkind = \"clock\"", 1, "offset"),
+        ("[[fault]]\nkind = \"clock\"\noffset = \"+1s\"", 3, "offset"),
+        ("[[fault]]\nkind = \"rotate-keys\"\nplace = \"api\"", 3, "place"),
+        ("[[fault]]\nkind = \"hang\"\nlives = \"1s\"", 3, "lives"),
+        ("[[fault]]\nkind = \"slow\"\nstatus = 200", 3, "status"),
         ("[[event]]\naction = \"revoke-all\"", 1, "at"),
         ("[[event]]\nat = \"1s\"", 1, "action"),
         ("[[event]]\nat = \"1s\"\naction = \"explode\"", 3, "action"),
@@ -166,6 +185,7 @@ fn line() -> impl Strategy<Value = String> {
         "at",
         "action",
         "offset",
+        "lives",
     ]);
     let value = prop_oneof![
         any::<i64>().prop_map(|number| number.to_string()),
@@ -177,6 +197,9 @@ fn line() -> impl Strategy<Value = String> {
             "\"junk\"",
             "\"delay\"",
             "\"trickle\"",
+            "\"slow\"",
+            "\"early-revocation\"",
+            "\"rotate-keys\"",
             "\"drop\"",
             "\"clock\"",
             "\"api-status\"",
