@@ -35,6 +35,8 @@ pub enum Cause {
     Expired,
     /// Its token was revoked.
     Revoked,
+    /// It has not shown who it is: anybody may have asked in its name.
+    Unknown,
     /// Its token is good, and not old: a restart without a store, a second process, or a client that does not cache.
     Fresh,
 }
@@ -73,6 +75,7 @@ impl Cause {
             Self::Expiring => "expiring",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
+            Self::Unknown => "unknown",
             Self::Fresh => "fresh",
         }
     }

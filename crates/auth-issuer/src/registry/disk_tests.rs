@@ -28,7 +28,7 @@ fn with_client(id: &str) -> (TempDir, Registry) {
 }
 
 fn begin(registry: &Registry, id: &str) -> Result<(), Uncharged> {
-    registry.begin(id, "api", true, || UNIX_EPOCH).spent.map(|_| ())
+    registry.begin(id, "api", true, true, || UNIX_EPOCH).spent.map(|_| ())
 }
 
 /// The snapshot's bytes, and the journal's.
@@ -103,7 +103,7 @@ fn what_is_in_the_journal_is_kept_though_no_snapshot_can_be_made_of_it_and_that_
     let before = written(scratch.path()).0;
     let obstacle = scratch.path().join("state.json.new");
     fs::create_dir(&obstacle).unwrap();
-    let spend = || registry.begin(&id, "api", false, || UNIX_EPOCH).spent.map(|_| ());
+    let spend = || registry.begin(&id, "api", true, false, || UNIX_EPOCH).spent.map(|_| ());
     for _ in 0..11 {
         spend().unwrap();
     }

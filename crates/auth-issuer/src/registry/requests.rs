@@ -5,14 +5,15 @@ use std::time::SystemTime;
 use super::{Access, Begun, Registry, Uncharged};
 use crate::credential::{Credential, Known, Serial};
 use crate::kept::{Entry, Kept};
-use crate::past::{Held, Outcome, PastRequest};
+use crate::past::{Cause, Held, Outcome, PastRequest};
 use crate::quota::{QuotaHeaders, charge};
 use crate::resource::Resource;
 
 impl Registry {
     /// Charges for a token request, and remembers it.
     ///
-    /// One that names nobody has no quota to exceed: it is refused for what it is.
+    /// One that names nobody has no quota to exceed: it is refused for what it is. Where it is not `known` that the one who asks
+    /// is the one who is named, nobody can tell why.
     ///
     /// `clock` is read under the lock: a time from before another request's would look like a clock that was set back, to which
     /// a lag hides nothing.
@@ -20,6 +21,7 @@ impl Registry {
         &self,
         id: &str,
         audience: &str,
+        known: bool,
         is_charged: bool,
         clock: impl FnOnce() -> SystemTime,
     ) -> Begun {
@@ -33,12 +35,12 @@ impl Registry {
             true => charge(&mut credential.spends, &self.quota, now),
             false => Ok(QuotaHeaders::default()),
         };
-        let request = PastRequest {
-            at: now,
-            cause: credential.cause(audience, |number| revoked.contains(number), now),
-            outcome: None,
-            spent: is_charged && spent.is_ok(),
+        let cause = match known {
+            true => credential.cause(audience, |number| revoked.contains(number), now),
+            false => Cause::Unknown,
         };
+        let request =
+            PastRequest { at: now, cause, outcome: None, spent: is_charged && spent.is_ok() };
         let number = Some(credential.begun(request));
         let entry = Entry::Begun { client: id.to_owned(), request };
         if let Err(error) = inner.write_down(&entry) {

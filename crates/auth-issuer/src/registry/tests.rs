@@ -24,7 +24,7 @@ fn ten_thousand_spends_from_eight_threads_are_counted_exactly() {
                     // All in one second, and out of order among the threads.
                     let micros = u64::from(i * 8 + thread) * 100;
                     let now = UNIX_EPOCH + Duration::from_micros(micros);
-                    let begun = registry.begin("app", "api", true, || now);
+                    let begun = registry.begin("app", "api", true, true, || now);
                     registry.end("app", begun.number, Outcome::Issued, None);
                     granted.fetch_add(u32::from(begun.spent.is_ok()), Ordering::Relaxed);
                 }
@@ -61,7 +61,7 @@ fn a_burst_of_several_threads_within_the_lag_gets_through_since_times_are_taken_
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..100 {
-                    let begun = registry.begin("app", "api", true, clock);
+                    let begun = registry.begin("app", "api", true, true, clock);
                     assert!(begun.spent.is_ok());
                 }
             });
@@ -90,7 +90,7 @@ fn what_comes_after_the_directory_was_left_is_not_kept_and_the_next_one_can_have
     registry.register("app", Some("x"), None, UNIX_EPOCH).unwrap();
     registry.close();
     let next = Registry::open(Quota::unlimited(), scratch.path()).unwrap();
-    let begun = registry.begin("app", "api", true, || UNIX_EPOCH);
+    let begun = registry.begin("app", "api", true, true, || UNIX_EPOCH);
     assert!(matches!(begun.spent, Err(Uncharged::NotKept)));
     assert!(registry.create_key(UNIX_EPOCH).is_err());
     assert!(registry.attach("x", || serde_json::Value::Null).is_err());

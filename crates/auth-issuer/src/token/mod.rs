@@ -47,7 +47,8 @@ pub(crate) async fn token(Extract(state): Extract<Arc<State>>, request: Request)
     let (id, audience) = (request.client_id.as_deref(), request.audience.as_deref());
     let (id, audience) = (id.unwrap_or_default(), audience.unwrap_or_default());
     let clock = || state.clock.right();
-    let begun = state.registry.begin(id, audience, is_charged, clock);
+    let known = !matches!(&asked, Err(Refusal::InvalidClient { .. }));
+    let begun = state.registry.begin(id, audience, known, is_charged, clock);
     let end = |outcome, token| {
         state.registry.end(id, begun.number, outcome, token);
         state.tally.ended(outcome);

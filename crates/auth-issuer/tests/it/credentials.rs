@@ -235,7 +235,7 @@ async fn what_a_credential_asked_for_is_told_with_its_cause() {
             (Cause::Revoked, Outcome::Issued),
             (Cause::Expiring, Outcome::Issued),
             (Cause::Expired, Outcome::Issued),
-            (Cause::Fresh, Outcome::InvalidClient),
+            (Cause::Unknown, Outcome::InvalidClient),
         ]
     );
     assert_eq!((issuer.spent(), all[1].spent), (6, 6));
