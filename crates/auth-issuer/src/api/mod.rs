@@ -20,19 +20,11 @@ use serde_json::Value;
 
 use self::guard::{Guarded, MAX_BODY};
 pub(crate) use self::manners::Manners;
+pub(crate) use self::refusals::Version;
 use self::refusals::{empty, not_found, wrong_method};
 use crate::resource::Resource;
 use crate::state::State;
 use crate::{serve, upset};
-
-/// Which of the two APIs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Version {
-    /// Keys only.
-    V1,
-    /// Tokens and keys.
-    V2,
-}
 
 /// The routes of the API, guarded and counted.
 pub(crate) fn router(state: &Arc<State>) -> Router<Arc<State>> {

@@ -6,7 +6,14 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
-use super::Version;
+/// Which of the two APIs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// Keys only.
+    V1,
+    /// Tokens and keys.
+    V2,
+}
 
 pub(super) const INVALID_TOKEN: &str = r#"Bearer error="invalid_token""#;
 
