@@ -10,7 +10,7 @@ use crate::resource::Resource;
 /// # Credentials and the legacy key
 impl Issuer {
     /// Makes credentials for `resources`: "Create API credentials". White space in the name becomes single spaces, and two
-    /// names that look the same are the same.
+    /// names that differ in nothing but that, joiners and variation selectors are the same.
     ///
     /// # Errors
     ///

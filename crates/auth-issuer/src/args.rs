@@ -30,7 +30,8 @@ Usage: auth-issuer [OPTIONS]
                          a token request that is refused spends no unit
   --quota-refusal HOW    retry-after, auth0 (quota headers too), bare, or words (400)
                                                                     [default: retry-after]
-  --directory PATH       keep credentials, keys and counts there, over restarts
+  --directory PATH       keep credentials, keys and counts there, over restarts; a directory that is yours, and that
+                         nobody else can write to
                                                                     [default: in memory]
   --script FILE          faults and events, in TOML
   --i-know-this-is-for-development

@@ -142,7 +142,7 @@ impl IssuerBuilder {
     ///
     /// Of secrets and API keys only hashes are written: SHA-256, which guards the 256 random bits of those that are made here,
     /// and no password of yours. The signing key cannot be one: without it the tokens of yesterday would be worth nothing. All
-    /// files are for this user alone.
+    /// files are for this user alone, and a directory that is another user's, or that others can write to, is refused.
     ///
     /// Which assertions and DPoP proofs were used is not kept: in the minutes for which one is good, it can be used once in each
     /// run.

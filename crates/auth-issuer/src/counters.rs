@@ -40,7 +40,7 @@ pub struct Counters {
     /// Refused with 500 `server_error`: the request could not be written down, or the token not be signed. Not those that a
     /// [`Fault`](crate::Fault) answered so.
     pub failed: u64,
-    /// Requests to the API by the status of their answer.
+    /// Requests to paths of the API that are there, by the status of their answer.
     pub api_calls: BTreeMap<u16, u64>,
 }
 

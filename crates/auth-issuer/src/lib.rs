@@ -89,7 +89,7 @@
 //!
 //! # Faults
 //!
-//! A [`Fault`] is what a request gets in the place of its answer, and an [`Event`] is what happens to the issuer. Both can
+//! A [`Fault`] is what a request gets in the place of its answer, or what befalls that, and an [`Event`] is what happens to the issuer. Both can
 //! be ordered while it runs ([`Issuer::fault`], [`Issuer::happen`]), or be written down beforehand, by code or in a TOML
 //! file: a [`Script`].
 //!

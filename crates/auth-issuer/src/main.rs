@@ -80,6 +80,8 @@ fn tell(out: &mut impl Write, text: &str) -> Result<(), String> {
 fn greeting(issuer: &Issuer) -> String {
     let (url, endpoint) = (issuer.url(), issuer.token_endpoint());
     let (settings, admin_token) = (issuer.settings_url(), issuer.admin_token());
+    // The address that is let in: `url` may be a proxy's, or none to go to.
+    let own = settings.split_once("/settings/").map_or(url, |(own, _)| own);
     let warning = match issuer.address().ip().is_loopback() {
         true => "",
         false => {
@@ -115,7 +117,7 @@ API:            {url}/v2/shipments
 Audience:       {audience}
 Settings:       {settings}
                 (credentials and the API key, in a browser; whoever has this address has all of them)
-Admin API:      {url}/admin
+Admin API:      {own}/admin
 Admin token:    {admin_token}
 Client id:      {id}
 Client secret:  {secret}

@@ -12,7 +12,7 @@ use crate::api::Manners;
 use crate::clock::Clock as _;
 use crate::counters::Tally;
 use crate::fault::{Event, Fault, Place, Stage, Twist};
-use crate::keys::SigningKey;
+use crate::keys::{KeyError, SigningKey};
 use crate::oauth::OAuth;
 use crate::page::csrf::AdminAccess;
 use crate::page::once::Once;
@@ -178,6 +178,19 @@ impl State {
     /// stays.
     fn rotate_keys(&self) {
         match SigningKey::pooled(self.tokens.order_key()) {
+            Ok(key) => {
+                // As with a revocation.
+                let _ = self.rotate_keys_to(key);
+            }
+            Err(error) => tracing::warn!(%error, "the signing key stays"),
+        }
+    }
+
+    /// The same, with a key that is made on a blocking thread.
+    pub(crate) async fn rotate_keys_aside(&self) {
+        let number = self.tokens.order_key();
+        let key = tokio::task::spawn_blocking(move || SigningKey::pooled(number)).await;
+        match key.unwrap_or(Err(KeyError::GONE)) {
             Ok(key) => {
                 // As with a revocation.
                 let _ = self.rotate_keys_to(key);

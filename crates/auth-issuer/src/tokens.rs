@@ -205,7 +205,7 @@ impl Tokens {
         Some(Minted { token, held: Held { number, issued_at: now, expires_at } })
     }
 
-    /// The token, if it lives at `now`, and was not revoked: signed here, for this API, not expired. Whether the request may
+    /// The token, if it lives at `now`: signed here, for this API, not expired. Whether the request may
     /// carry it, if it is bound to a key, is to be seen still.
     pub(crate) fn unexpired(&self, token: &str, now: SystemTime) -> Option<Verified> {
         let verified = self.verify(token)?;

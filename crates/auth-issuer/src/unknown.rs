@@ -35,7 +35,10 @@ pub(crate) async fn answer(Extract(state): Extract<Arc<State>>, request: Request
     let _ = to_bytes(request.into_body(), upset::MAX_BODY).await;
     let answer = async {
         match owner {
-            Owner::Api(version) => api::refusals::not_found(version),
+            Owner::Api(version) => match state.api_status() {
+                Some(status) => api::refusals::forced(status),
+                None => api::refusals::not_found(version),
+            },
             Owner::Own | Owner::Nobody => error(StatusCode::NOT_FOUND, "not_found", &advice()),
         }
     };

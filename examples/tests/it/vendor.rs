@@ -263,7 +263,7 @@ async fn the_vendors_other_documents_hold_as_far_as_they_go() -> Result<()> {
     let token = answer["access_token"].as_str().context("no access_token")?;
     ensure!(claims(token)?["aud"] == audience);
 
-    // "v2 wants Flexport-Version: 2 and wraps answers", refusals among them.
+    // "v2 wants Flexport-Version: 2 and wraps answers", what it does not have among them.
     let (status, body) = by_hand(&issuer, "/v2/bookings", &[bearer]).await?;
     ensure!(status == StatusCode::BAD_REQUEST && body["_object"] == "/api/response");
     ensure!(body["error"]["code"] == "bad_version" && body["data"].is_null());

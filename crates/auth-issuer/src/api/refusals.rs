@@ -81,7 +81,7 @@ pub(super) fn refused(status: StatusCode, challenge: &str) -> Response {
 }
 
 /// What the API was told to answer to everything.
-pub(super) fn forced(status: StatusCode) -> Response {
+pub(crate) fn forced(status: StatusCode) -> Response {
     match challenge(status) {
         Some(challenge) => refused(status, challenge),
         None => empty(status),

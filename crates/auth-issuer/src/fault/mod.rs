@@ -1,4 +1,4 @@
-//! Misbehaviour to order: what a token request gets instead of its answer.
+//! Misbehaviour to order: what a request gets instead of its answer, or what befalls that.
 
 mod body;
 mod draw;

@@ -103,10 +103,12 @@ impl Stage {
     /// The fault of the request that arrives now.
     pub(crate) fn take(&self, place: Place, now: SystemTime) -> Option<Fault> {
         let scenes = &mut *self.scenes();
-        let found = scenes
-            .next
-            .iter_mut()
-            .position(|scene| scene.place.covers(place) && scene.due.strikes(now));
+        let found = scenes.next.iter_mut().position(|scene| {
+            // What befalls a token passes all else by, and is not used up there.
+            scene.place.covers(place)
+                && (place == Place::Token || scene.fault.twist().is_none())
+                && scene.due.strikes(now)
+        });
         let Some(found) = found else {
             return scenes.rest.clone().filter(|_| place == Place::Token);
         };
@@ -172,6 +174,7 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
+    use crate::fault::Twist;
 
     fn at(secs: u64) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(secs)
@@ -184,6 +187,21 @@ mod tests {
     /// Faults are told apart by their status.
     fn taken(stage: &Stage, place: Place, now: u64) -> Option<u16> {
         stage.take(place, at(now)).and_then(|fault| fault.status_code())
+    }
+
+    #[test]
+    fn what_befalls_a_token_is_used_up_and_hides_nothing_where_there_are_none() {
+        let script = Script::new()
+            .fault(Place::Everywhere, When::next(1), Fault::early_revocation(secs(1)))
+            .fault(Place::Everywhere, When::always(), Fault::key_rotation())
+            .fault(Place::Api, When::always(), Fault::status(503));
+        let stage = Stage::new(script, at(0));
+        assert_eq!(taken(&stage, Place::Keys, 0), None);
+        assert_eq!(taken(&stage, Place::Api, 0), Some(503));
+        let twists: Vec<_> = (0..2)
+            .map(|_| stage.take(Place::Token, at(0)).and_then(|fault| fault.twist()))
+            .collect();
+        assert_eq!(twists, [Some(Twist::Revoked(secs(1))), Some(Twist::NewKey)]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use self::request::TokenRequest;
 pub(crate) use self::revoke::revoke;
 use crate::clock::Clock as _;
 use crate::credential::{Known, Serial};
-use crate::fault::{Event, Fault, Place, Twist};
+use crate::fault::{Fault, Place, Twist};
 use crate::past::Outcome;
 use crate::possession::NONCE;
 use crate::registry::Uncharged;
@@ -47,7 +47,8 @@ pub(crate) async fn token(Extract(state): Extract<Arc<State>>, request: Request)
     let (id, audience) = (request.client_id.as_deref(), request.audience.as_deref());
     let (id, audience) = (id.unwrap_or_default(), audience.unwrap_or_default());
     let clock = || state.clock.right();
-    let known = !matches!(&asked, Err(Refusal::InvalidClient { .. }));
+    // What is malformed is refused before anybody is asked who it is.
+    let known = request.problem.is_none() && !matches!(&asked, Err(Refusal::InvalidClient { .. }));
     let begun = state.registry.begin(id, audience, known, is_charged, clock);
     let end = |outcome, token| {
         state.registry.end(id, begun.number, outcome, token);
@@ -73,6 +74,9 @@ pub(crate) async fn token(Extract(state): Extract<Arc<State>>, request: Request)
                 return Refusal::NotKept.into_response();
             }
         };
+        if asked.is_ok() && twist == Some(Twist::NewKey) {
+            state.rotate_keys_aside().await;
+        }
         let mut response =
             match asked.and_then(|asked| Ok((asked.mint(&state, &request, twist)?, asked))) {
                 Ok((minted, asked)) => {
@@ -130,9 +134,6 @@ impl Asked<'_> {
             Known::Yes(..) | Known::No => {
                 return Err(Refusal::InvalidClient { by_header: request.used_header() });
             }
-        }
-        if twist == Some(Twist::NewKey) {
-            state.happen(Event::RotateKeys);
         }
         let now = state.clock.now();
         let now = twist.map_or(now, |twist| twist.time(now));

@@ -136,6 +136,7 @@ async fn the_api_can_be_made_to_answer_a_status_to_everything() {
     let token = token(&issuer).await;
     let call = Call::get("/v2/shipments").bearer(&token);
     issuer.api_status(Some(401));
+    assert_eq!(Call::get("/v2/nothing").send(&issuer).await.unwrap().status, 401);
     let answer = call.send(&issuer).await.unwrap();
     assert_eq!((answer.status, answer.header("www-authenticate")), (401, INVALID));
     issuer.api_status(Some(403));

@@ -88,7 +88,13 @@ fn an_address_that_others_can_reach_comes_with_a_warning_and_no_page_for_them() 
     let flag = "--i-know-this-is-for-development";
     let (_running, output) = serving(&["--port", "0", "--bind", "0.0.0.0", flag]);
     assert!(output.starts_with("WARNING: this issuer is for development."), "{output}");
-    assert!(value(&output, "Settings").starts_with("http://127.0.0.1:"));
+    for own in ["Settings", "Admin API"] {
+        assert!(value(&output, own).starts_with("http://127.0.0.1:"), "{output}");
+    }
+    let known = ["--port", "0", "--url", "https://issuer.test"];
+    let (_running, output) = serving(&known);
+    assert_eq!(value(&output, "Issuer"), "https://issuer.test");
+    assert!(value(&output, "Admin API").starts_with("http://127.0.0.1:"), "{output}");
     let (_running, output) = serving(&["--port", "0"]);
     assert!(!output.contains("WARNING"));
 }

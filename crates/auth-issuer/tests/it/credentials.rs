@@ -222,6 +222,9 @@ async fn what_a_credential_asked_for_is_told_with_its_cause() {
     clock.advance(Duration::from_secs(90_000));
     token_of(&issuer, &credentials).await;
     ask(&issuer, credentials.client_id(), "wrong").await;
+    // Anybody's: it is malformed before anybody is asked who it is.
+    let body = format!("client_id={}&client_id=x", credentials.client_id());
+    Call::token("application/x-www-form-urlencoded", body).send(&issuer).await.unwrap();
 
     let all = issuer.credentials();
     assert_eq!(all.len(), 2);
@@ -236,10 +239,11 @@ async fn what_a_credential_asked_for_is_told_with_its_cause() {
             (Cause::Expiring, Outcome::Issued),
             (Cause::Expired, Outcome::Issued),
             (Cause::Unknown, Outcome::InvalidClient),
+            (Cause::Unknown, Outcome::BadRequest),
         ]
     );
-    assert_eq!((issuer.spent(), all[1].spent), (6, 6));
-    issuer.assert_spent_at_most(6);
+    assert_eq!((issuer.spent(), all[1].spent), (7, 7));
+    issuer.assert_spent_at_most(7);
 }
 
 #[tokio::test]

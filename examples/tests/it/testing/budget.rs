@@ -30,7 +30,7 @@ async fn a_report_costs_one_token() -> Result<(), Box<dyn Error>> {
         assert!(answer.status().is_success());
     }
     issuer.assert_spent_at_most(1);
-    // Refused requests cost nothing, and a storm of them is one all the same.
+    // Requests over the quota cost nothing, and a storm of them is one all the same.
     issuer.assert_requests_at_most(1);
     Ok(())
 }
