@@ -1,6 +1,7 @@
 //! Which endpoints a credential opens: a table of methods and templates of paths, asked before a request is served.
 //!
-//! What the table does not name is refused: an endpoint that somebody adds to the router, and not to the table, is closed.
+//! What the table does not name is refused: an endpoint that somebody adds to the router, and not to the table, is closed, unless a
+//! row with a parameter covers it.
 //! Paths are compared in their canonical form (RFC 3986 §6.2.2), and one that servers read in different ways is refused, so
 //! that this table and the router behind it cannot mean two endpoints by one request. A slash at the end counts, as it does for
 //! axum's router: `/health/` is not `/health`, but may be below a `/{*rest}`.
@@ -23,7 +24,7 @@ use super::need::Need;
 ///
 /// Templates are those of axum 0.8: `{id}` is one segment, and `{*rest}` is one or more with all that follows. A literal segment
 /// goes before a parameter. `/v2/ports/` is another path than `/v2/ports`, and neither is covered by `/v2/ports/{*rest}`: where a
-/// router serves all three, as one does that has another nested at `/v2/ports`, the table needs three rows. Upper and lower case
+/// router serves all three, as one with `nest_service("/v2/ports", ..)` does, the table needs three rows. Upper and lower case
 /// are two paths. A parameter is a whole segment here.
 ///
 /// ```

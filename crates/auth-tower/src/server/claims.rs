@@ -68,12 +68,18 @@ struct Registered {
     azp: Option<String>,
     #[serde(default)]
     scope: Texts,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "granted")]
     scp: Texts,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "granted")]
     permissions: Texts,
     #[serde(default, deserialize_with = "is_there")]
     cnf: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// These are no registered claims: in another form they grant nothing, and are no fault of the token's.
+fn granted<'de, D: Deserializer<'de>>(from: D) -> Result<Texts, D::Error> {
+    let value = serde_json::Value::deserialize(from)?;
+    Ok(serde_json::from_value(value).unwrap_or(Texts::Many(Vec::new())))
 }
 
 /// `null` is a confirmation as well, of an unknown form, and not the lack of one.

@@ -2,8 +2,8 @@
 
 use auth_core::{ConfigError, PathPrefix};
 
-/// A template in the form that the router takes: literals canonical, parameters without their own names, since two spellings
-/// of one path must meet in one entry.
+/// A template in the form that the router takes: parameters without their own names, since two spellings of one path must meet in
+/// one entry. Literals are canonical as they stand: the router behind the table compares with its own as they are written.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Template {
     pub(super) route: String,
@@ -38,6 +38,11 @@ impl Template {
                     literal.push('/');
                     literal.push_str(segment);
                     let form = canonical(segment)?;
+                    if form != segment {
+                        return Err(format!(
+                            "has the segment `{segment}`; write `{form}`, here and in the router, which compares paths as they come"
+                        ));
+                    }
                     route.push('/');
                     route.push_str(&form);
                     continue;
@@ -113,7 +118,7 @@ mod tests {
             ("/v2/shipments", "/v2/shipments"),
             ("/v2/shipments/", "/v2/shipments/"),
             ("/v2/{id}/", "/v2/{p}/"),
-            ("/%762/a%c3%a9", "/v2/a%C3%A9"),
+            ("/v2/a%C3%A9", "/v2/a%C3%A9"),
             ("/v2/{id}/legs/{leg}", "/v2/{p}/legs/{p}"),
             ("/v2/{*rest}", "/v2/{*p}"),
             ("/{*rest}", "/{*p}"),
@@ -146,6 +151,8 @@ mod tests {
             ("/v2/{id", "whole segment"),
             ("/v2/id}", "whole segment"),
             ("/v2/{{id}}", "`%7B`"),
+            ("/%762/x", "write `v2`"),
+            ("/v2/a%c3%a9/{id}", "write `a%C3%A9`"),
             ("/v2/x-{id}", "whole segment"),
             ("/v2/{id}.json", "whole segment"),
             ("/v2/:id", "`{id}`"),

@@ -52,6 +52,9 @@ fn scopes_are_of_one_claim_and_never_of_two() {
         (r#"{"exp":1,"scp":"b d","permissions":["c"]}"#, "b d"),
         (r#"{"exp":1,"permissions":["c","d"]}"#, "c d"),
         (r#"{"exp":1}"#, ""),
+        (r#"{"exp":1,"scope":"a","permissions":[{"id":1}]}"#, "a"),
+        (r#"{"exp":1,"scp":7,"permissions":["c"]}"#, ""),
+        (r#"{"exp":1,"permissions":{"c":true}}"#, ""),
     ] {
         assert_eq!(scopes(json), expected, "{json}");
     }

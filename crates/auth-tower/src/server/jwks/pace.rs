@@ -88,15 +88,17 @@ impl Pace {
 
     /// From when on no request is judged by the keys at hand before others were asked for.
     ///
-    /// While the endpoint fails that is the end of them. Otherwise nobody has come for so long that nobody has asked.
+    /// Nobody has come for so long that nobody has asked, though it was allowed. While the endpoint fails somebody asks again and again,
+    /// and nobody waits for that before they end.
     pub(super) fn wait_at(&self) -> u64 {
-        let ends = self.ends_at();
-        match self.failures {
-            // Where there have never been any, there are none to be old.
-            _ if self.fresh_until == 0 => u64::MAX,
-            0 => ends.min(self.fresh_until.saturating_add(IDLE)),
-            _ => ends,
+        // Where there have never been any, there are none to be old.
+        if self.fresh_until == 0 {
+            return u64::MAX;
         }
+        // All wait for the answer to the first who comes then, unless the last one was none.
+        let is_first = self.flying_since.is_some() && self.failures == 0;
+        let allowed = if is_first { 0 } else { self.next };
+        self.ends_at().min(self.fresh_until.max(allowed).saturating_add(IDLE))
     }
 
     /// Whether the keys are too old to be used at all.
@@ -222,12 +224,40 @@ mod tests {
         assert_eq!(pace.wait_at(), 660_000, "a minute after their time");
         assert_eq!(pace.ask(2_000_000), Asked::Fly(2));
         assert!(pace.landed(2, 2_000_000, None));
-        // That was tried, and they are what there is, until they end.
-        assert_eq!(pace.wait_at(), 600_000 + 3_600_000);
+        // That was tried, and they are what there is, as long as it is tried again, until they end.
+        assert_eq!(pace.wait_at(), 2_010_000 + 60_000);
         assert!(!pace.is_over(4_199_999) && pace.is_over(4_200_000));
         assert_eq!(pace.ask(4_200_000), Asked::Fly(3));
         assert!(pace.landed(3, 4_200_000, Some(Duration::ZERO)));
-        assert_eq!(pace.wait_at(), 4_260_000);
+        assert_eq!(pace.wait_at(), 4_270_000, "after the time when one may ask");
+    }
+
+    #[test]
+    fn nobody_waits_for_an_endpoint_that_fails_as_long_as_somebody_asks() {
+        let mut pace = pace();
+        assert_eq!(pace.ask(0), Asked::Fly(1));
+        assert!(pace.landed(1, 0, Some(Duration::from_secs(600))));
+        let mut now = 600_000;
+        for epoch in 2..30 {
+            assert_eq!(pace.ask(now), Asked::Fly(epoch));
+            assert!(now < pace.wait_at(), "while it is under way");
+            now += 5_000;
+            assert!(pace.landed(epoch, now, None));
+            now = pace.look_at();
+            assert!(now < pace.wait_at(), "between two of them");
+        }
+        // Nobody comes any more, and it is well again.
+        assert!(pace.wait_at() <= now + 60_000);
+    }
+
+    #[test]
+    fn all_who_come_after_a_silence_wait_for_the_first() {
+        let mut pace = pace();
+        assert_eq!(pace.ask(0), Asked::Fly(1));
+        assert!(pace.landed(1, 0, Some(Duration::from_secs(600))));
+        assert!(700_000 >= pace.wait_at());
+        assert_eq!(pace.ask(700_000), Asked::Fly(2));
+        assert!(700_001 >= pace.wait_at());
     }
 
     #[test]

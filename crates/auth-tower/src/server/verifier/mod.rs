@@ -148,7 +148,7 @@ impl Verifier {
                 // Without any keys it is not for this token to say what is wrong.
                 let is_open = otherwise.seen == 0
                     || self.source.may_have_others(otherwise.seen, now)
-                    || self.is_newer(otherwise.issued, self.leeway);
+                    || self.is_newer(otherwise.issued);
                 (!is_open).then_some(Err(otherwise.invalid))
             }
         }
@@ -156,10 +156,10 @@ impl Verifier {
 
     /// What can be said of `token`, other keys awaited if it takes some. Cancel safe.
     pub(crate) async fn verify(&self, token: &str) -> Result<Claims, Rejected> {
-        let now = self.clock.now();
+        let came = self.clock.now();
         let mut rounds = 0;
-        if self.source.is_stale(now) {
-            let others = self.source.others(self.source.generation(), now).await;
+        if self.source.is_stale(came) {
+            let others = self.source.others(self.source.generation(), came).await;
             if self.source.is_over(self.clock.now()) {
                 return Err(self.unavailable());
             }
@@ -176,10 +176,8 @@ impl Verifier {
                 MOST_ROUNDS => Others::Same,
                 _ => self.source.others(seen, now).await,
             };
-            // The clocks of issuers are not quite ours; but keys that were asked for since it came are new enough for it.
-            let has_asked = rounds > 0 || others == Others::Same;
-            let is_newer =
-                self.is_newer(issued, if has_asked { Duration::ZERO } else { self.leeway });
+            // Keys that were asked for since it came have its own among them, whatever the issuer's clock says.
+            let is_newer = self.source.may_lack(came.wall) && self.is_newer(issued);
             match others {
                 Others::New => rounds += 1,
                 // It waited for a flight that had begun before it was issued, which says nothing of its key.
@@ -194,9 +192,9 @@ impl Verifier {
     }
 
     /// Whether a token that was `issued` then may be signed with a key that is newer than those at hand: issuers publish a key
-    /// before they sign with it.
-    fn is_newer(&self, issued: Option<Timestamp>, leeway: Duration) -> bool {
-        issued.is_some_and(|issued| self.source.may_lack(issued + leeway))
+    /// before they sign with it. Their clocks are not quite ours.
+    fn is_newer(&self, issued: Option<Timestamp>) -> bool {
+        issued.is_some_and(|issued| self.source.may_lack(issued + self.leeway))
     }
 
     fn unavailable(&self) -> Rejected {

@@ -112,6 +112,50 @@ async fn a_flight_that_began_before_a_token_was_issued_says_nothing_of_its_key()
     assert!(verifier.verify(&new).await.is_ok());
 }
 
+/// In whole seconds a token is as old as a flight that has begun in the same one; and issuers' clocks may be behind.
+#[tokio::test(start_paused = true)]
+async fn a_flight_that_began_before_a_token_came_says_nothing_of_one_of_about_that_time() {
+    let (a, b) = (Pair::p256(), Pair::p256());
+    let mut endpoint = Distant::of(&[a.named("a")]);
+    endpoint.takes = Duration::from_secs(3);
+    let (clock, verifier) = endpoint.verifier();
+    assert!(verifier.verify(&fresh(&a, "a", &clock)).await.is_ok());
+    pass(620).await;
+    tokio::time::advance(Duration::from_millis(500)).await;
+    assert!(verifier.cached(&fresh(&a, "a", &clock)).unwrap().is_ok());
+    tokio::task::yield_now().await;
+    endpoint.publishes(&[a.named("a"), b.named("b")]);
+    tokio::time::advance(Duration::from_millis(400)).await;
+    let new = fresh(&b, "b", &clock);
+    let told = verifier.verify(&new).await;
+    assert!(matches!(told, Err(Rejected::Unavailable { .. })), "{told:?}");
+    pass(10).await;
+    assert!(verifier.verify(&new).await.is_ok());
+    // One by a clock that is ahead is no riddle once its key was asked for.
+    pass(20).await;
+    let ahead = now() + clock.now().wall.saturating_since(TokioClock::START).as_secs() as i64 + 30;
+    let ahead =
+        b.sign(&json!({ "kid": "c" }), &claims_but(json!({ "iat": ahead, "exp": ahead + 60 })));
+    assert_eq!(rejected(verifier.verify(&ahead).await), Reason::UnknownKey);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_failure_and_a_silence_the_keys_are_asked_for_before_anybody_is_let_through() {
+    let (a, b) = (Pair::p256(), Pair::p256());
+    let endpoint = Endpoint::of(&[a.named("a")]);
+    let (clock, verifier) = over(&endpoint);
+    let lasting = fresh(&a, "a", &clock);
+    assert!(verifier.verify(&lasting).await.is_ok());
+    endpoint.now(Does::Fail);
+    pass(610).await;
+    assert!(verifier.cached(&lasting).unwrap().is_ok());
+    pass(1).await;
+    endpoint.publishes(&[b.named("b")]);
+    pass(20 * 3600).await;
+    assert!(verifier.cached(&lasting).is_none());
+    assert_eq!(rejected(verifier.verify(&lasting).await), Reason::UnknownKey);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_set_from_a_cache_is_as_old_as_the_cache_says() {
     let (a, b) = (Pair::p256(), Pair::p256());
