@@ -263,13 +263,15 @@ async fn the_vendors_other_documents_hold_as_far_as_they_go() -> Result<()> {
     let token = answer["access_token"].as_str().context("no access_token")?;
     ensure!(claims(token)?["aud"] == audience);
 
-    // "v2 wants Flexport-Version: 2 and wraps answers", what it does not have among them.
+    // "v2 wants Flexport-Version: 2 and wraps answers", refusals among them.
     let (status, body) = by_hand(&issuer, "/v2/bookings", &[bearer]).await?;
     ensure!(status == StatusCode::BAD_REQUEST && body["_object"] == "/api/response");
     ensure!(body["error"]["code"] == "bad_version" && body["data"].is_null());
     let (status, body) = curl(&issuer, "/v2/bookings/2001", token).await?;
     ensure!(status == StatusCode::OK && body["_object"] == "/api/response");
     ensure!(body["error"].is_null() && body["data"]["_object"] == "/booking");
+    let (status, body) = curl(&issuer, "/v2/bookings", "").await?;
+    ensure!(status == StatusCode::UNAUTHORIZED && body["error"]["code"] == "no_token");
     let (status, body) = curl(&issuer, "/v2/bookings/1", token).await?;
     ensure!(status == StatusCode::NOT_FOUND && body["error"]["code"] == "not_found");
     let (status, body) = curl(&issuer, "/v2/invoices", token).await?;

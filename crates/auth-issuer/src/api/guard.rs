@@ -6,11 +6,13 @@ use axum::body::to_bytes;
 use axum::extract::{Request, State as Extract};
 use axum::middleware::Next;
 use axum::response::Response;
+use http::HeaderMap;
 use http::header::{ACCEPT, AUTHORIZATION};
-use http::{HeaderMap, StatusCode};
 
 use super::Version;
-use super::refusals::{INVALID_TOKEN, bad_token, bad_version, forbidden, forced, refused};
+use super::refusals::{
+    INVALID_TOKEN, bad_token, bad_version, forbidden, forced, no_token, two_tokens,
+};
 use crate::clock::Clock as _;
 use crate::possession::{self, NONCE, NotPossessed, Scheme, check_possession};
 use crate::registry::Access;
@@ -99,12 +101,8 @@ fn v2(state: &State, request: &Request, resource: Resource) -> Option<Response> 
         Presented::Dpop(token) => (Scheme::Dpop, token),
         // That scheme is for keys alone.
         Presented::Token(_) => return Some(bad_token(Version::V2, INVALID_TOKEN)),
-        Presented::Several => {
-            let challenge = r#"Bearer error="invalid_request""#;
-            return Some(refused(StatusCode::BAD_REQUEST, challenge));
-        }
-        // RFC 6750 §3.1: without a credential there is nothing to say of it.
-        Presented::Nothing => return Some(refused(StatusCode::UNAUTHORIZED, "Bearer")),
+        Presented::Several => return Some(two_tokens()),
+        Presented::Nothing => return Some(no_token()),
     };
     let unauthorized = |challenge| Some(bad_token(Version::V2, challenge));
     let invalid = match scheme {

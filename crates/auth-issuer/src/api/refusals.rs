@@ -23,6 +23,12 @@ const BAD_TOKEN: &str = r#"{"errors":[{"code":"bad_token"}]}"#;
 /// And v2's, in its own dress.
 const BAD_TOKEN_V2: &str = r#"{"_object":"/api/response","version":2,"data":null,"error":{"code":"bad_token","message":"The token or key is unknown, expired or revoked"}}"#;
 
+/// Nothing was shown.
+const NO_TOKEN_V2: &str = r#"{"_object":"/api/response","version":2,"data":null,"error":{"code":"no_token","message":"Show a token or a key in the Authorization field"}}"#;
+
+/// More than one was.
+const TWO_TOKENS_V2: &str = r#"{"_object":"/api/response","version":2,"data":null,"error":{"code":"invalid_request","message":"Show one token or key, and not several"}}"#;
+
 /// Another version was asked of v2, or none where one must be, in these words.
 const BAD_VERSION_V2: &str = r#"{"_object":"/api/response","version":2,"data":null,"error":{"code":"bad_version","message":"Flexport-Version must be 2"}}"#;
 
@@ -65,6 +71,18 @@ pub(super) fn bad_token(version: Version, challenge: &str) -> Response {
     challenged(response, challenge)
 }
 
+/// No token and no key was shown to v2: RFC 6750 §3.1 has nothing more to say of that in the challenge.
+pub(super) fn no_token() -> Response {
+    let response = said(StatusCode::UNAUTHORIZED, Version::V2, BAD_TOKEN, NO_TOKEN_V2);
+    challenged(response, "Bearer")
+}
+
+/// Several were.
+pub(super) fn two_tokens() -> Response {
+    let response = said(StatusCode::BAD_REQUEST, Version::V2, BAD_TOKEN, TWO_TOKENS_V2);
+    challenged(response, r#"Bearer error="invalid_request""#)
+}
+
 /// The token lacks the permission, with the body that was set.
 pub(super) fn forbidden(challenge: &str, (content_type, body): &(HeaderValue, Bytes)) -> Response {
     let mut response = refused(StatusCode::FORBIDDEN, challenge);
@@ -76,7 +94,7 @@ pub(super) fn forbidden(challenge: &str, (content_type, body): &(HeaderValue, By
 }
 
 /// A refusal without words.
-pub(super) fn refused(status: StatusCode, challenge: &str) -> Response {
+fn refused(status: StatusCode, challenge: &str) -> Response {
     challenged(empty(status), challenge)
 }
 

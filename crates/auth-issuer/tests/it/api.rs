@@ -48,7 +48,11 @@ async fn without_a_credential_the_challenge_is_bare() {
     for call in [none, basic, empty, Call::post("/v2/bookings").body("x")] {
         let answer = call.send(&issuer).await.unwrap();
         assert_eq!((answer.status, answer.header("www-authenticate")), (401, Some("Bearer")));
+        assert_eq!(answer.json()["error"]["code"], "no_token");
     }
+    let two = Call::get("/v2/shipments").bearer("a").bearer("b").send(&issuer).await.unwrap();
+    assert_eq!((two.status, &two.json()["error"]["code"]), (400, &"invalid_request".into()));
+    assert_eq!(two.header("www-authenticate"), Some(r#"Bearer error="invalid_request""#));
 }
 
 #[tokio::test]
