@@ -163,7 +163,7 @@ impl RequireTokenBuilder {
     }
 
     /// How many verified tokens are remembered for each CPU of the machine (64 of them at most); 0 verifies every token every time.
-    /// Each takes the size of its claims and some 400 bytes; a pointer for every eight is there at once. 1,048,576 at most.
+    /// Each takes the size of its claims and a little more; a pointer for every eight is there at once. 1,048,576 at most.
     pub fn remembered(mut self, tokens: usize) -> Self {
         self.settings.remembered = tokens;
         self
