@@ -221,3 +221,12 @@ async fn every_address_that_others_can_reach_must_be_allowed() {
         assert!(error.is_not_loopback() && !error.is_bind(), "{others}: {error}");
     }
 }
+
+#[tokio::test]
+async fn a_token_of_an_earlier_issuer_at_the_same_address_opens_nothing() {
+    let issuer = Issuer::builder().client("app", "secret").start().await.unwrap();
+    let (stale, address) = (token(&issuer).await, issuer.address());
+    issuer.shutdown().await.unwrap();
+    let issuer = Issuer::builder().client("app", "secret").bind(address).start().await.unwrap();
+    assert_eq!(shipments(&issuer, &stale).await, 401);
+}
